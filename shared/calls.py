@@ -1,0 +1,79 @@
+"""A call as the fleet knows it: how it is dispatched, claimed, and what its hash holds."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """The dispatch of a call: all that a worker needs to begin."""
+
+    call_sid: str
+    caller: str = field(repr=False)  # the From number
+    called: str = field(repr=False)  # the To number
+    agent: str = ""  # file name without ending; empty: the default
+    direction: str = "inbound"
+    has_webhook: bool = True  # False: a bare TwiML Bin, so nothing follows when the stream ends
+    parameters: dict[str, str] = field(default_factory=dict, repr=False)
+    notice_s: float = 0.0  # what Twilio says before it opens the phone socket
+
+
+DISPATCHES: Vocabulary[Ringing] = Vocabulary({1: Ringing})
+
+
+class Outcome(StrEnum):
+    """What became of a dispatch."""
+
+    NEW = "new"
+    KNOWN = "known"  # this CallSid is being served: a retried webhook is the same call
+    FULL = "full"  # no place left
+    UNSERVED = "unserved"  # dispatched, but no worker is alive just now
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A call that this process owns, and the epoch in which it does."""
+
+    entry_id: str
+    ringing: Ringing
+    epoch: int
+    is_takeover: bool
+
+
+NO_WORKER = "no worker"
+"""Why a call ended that nobody served."""
+
+
+INTERNAL_ERROR = "internal error"
+"""Why a call ended by a fault of ours."""
+
+
+class State(StrEnum):
+    """Where a call stands, as its hash says."""
+
+    RINGING = "ringing"
+    LIVE = "live"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the hash of a call holds. `stream_sid` is the newest stream; empty before the first."""
+
+    state: State = State.RINGING
+    has_webhook: bool = False
+    stream_sid: str = ""
+    owner: str = ""
+    epoch: int = 0
+    cause: str = ""  # why it ended
+    cursor: int = 0  # newest caller entry of the newest stream that the owner had read
+    attempts: int = 0  # how often the phone was asked to come back
+    caller: str = field(default="", repr=False)
+    called: str = field(default="", repr=False)
+    agent: str = ""
+    started_ms: int = 0
+    ended_ms: int = 0
+    streams: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = field(default=(), repr=False)  # not used yet

@@ -1,0 +1,137 @@
+"""The one vocabulary: what edge and worker tell each other about a call.
+
+Up is what the caller does, Down is what the agent wants done, Note is what one
+process leaves in another's inbox. Sound is 8 kHz mu-law both ways, byte for
+byte as Twilio and Deepgram carry it: nothing on the way transcodes.
+
+Times on the way up are Twilio's: milliseconds on the stream's own clock. So
+what the caller heard is reckoned on the clock by which he heard it, whatever
+the bus needed to carry the news.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shared.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """A piece of sound. Up: one of Twilio's frames. Down: a multiple of 160 bytes."""
+
+    mulaw: bytes = field(repr=False)  # voices stay out of logs
+    timestamp: int = 0  # ms on the stream's clock; 0 on the way down
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Down: tell me when all sound before this has been played. Up: Twilio's echo of it.
+
+    After a `Clear` Twilio echoes every mark that is left: an echo means played or discarded.
+    """
+
+    name: str
+    timestamp: int = 0  # of the caller's frame before the echo; 0 on the way down
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Down: forget every sound not yet played."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """Up: the caller pressed a key."""
+
+    digit: str = field(repr=False)  # may be part of a PIN
+    timestamp: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Up: the caller hung up. Down: the call is over, close the phone socket."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """Up: this phone socket is gone, and nobody has said that the call is over."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Up: this mark and the sound before it were left out on the way and never reached Twilio."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """Down: from here on another worker owns the call."""
+
+    worker: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Down: the sound from here on says this sentence. For those who read the stream back."""
+
+    number: int
+
+
+Up = Audio | Mark | Digit | Ended | Detached | Dropped
+Down = Audio | Mark | Clear | Ended | Owned | Sentence
+
+UP: Vocabulary[Up] = Vocabulary({1: Audio, 2: Mark, 4: Digit, 5: Ended, 6: Detached, 7: Dropped})
+DOWN: Vocabulary[Down] = Vocabulary({1: Audio, 2: Mark, 3: Clear, 5: Ended, 8: Owned, 9: Sentence})
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """To a call's owner: the phone is here, read this stream and answer it."""
+
+    call_sid: str
+    stream_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """To a call's owner: Twilio says that the call is over, whatever became of its socket."""
+
+    call_sid: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """To a worker with room: there is a call to claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """To oneself: the set of streams to read has changed."""
+
+
+Note = Attach | HungUp | Dispatched | Wake
+
+NOTES: Vocabulary[Note] = Vocabulary({1: Attach, 2: HungUp, 3: Dispatched, 4: Wake})
+
+
+def drop_stale(batch: Sequence[Down]) -> tuple[list[Down], list[Mark]]:
+    """What is left of a batch once its last `Clear` has taken back the sound before it.
+
+    A batch is what piled up while the reader was busy. Sound forwarded ahead of
+    its Clear would be played over a caller who is already speaking.
+
+    Returns:
+        The messages to forward, and the marks left out with the sound they followed.
+    """
+    clears = [i for i, message in enumerate(batch) if isinstance(message, Clear)]
+    last = clears[-1] if clears else 0
+    sound = Audio | Mark | Clear | Sentence
+    kept = [m for i, m in enumerate(batch) if i >= last or not isinstance(m, sound)]
+    return kept, [m for m in batch[:last] if isinstance(m, Mark)]

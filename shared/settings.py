@@ -1,0 +1,217 @@
+"""Every setting, read once from the environment into one frozen object.
+
+A bad value stops the process with the key's name; secrets never show in a repr.
+`.env.example` lists all of them with what they are for.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from math import inf, isfinite
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+DEEPGRAM_AGENT_URL = "wss://agent.deepgram.com/v1/agent/converse"
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be used. Names the key and what would do, never a secret's value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator may set. Field names are the environment's keys in lower case."""
+
+    redis_url: str = field(default="", repr=False)  # may hold a password
+    deepgram_api_key: str = field(default="", repr=False)
+    deepgram_agent_url: str = ""
+    twilio_auth_token: str = field(default="", repr=False)
+    public_url: str = ""
+    notice: str = "This call may be monitored or recorded."
+    allow_unsigned: bool = False
+    host: str = ""
+    port: int = 5000
+    tls_cert: str = ""
+    tls_key: str = ""
+    agents: str = "agents"
+    max_calls: int = 40
+    max_sessions: int = 45
+    lease_s: float = 2.0
+    ring_s: float = 30.0
+    reattach_s: float = 10.0
+    drain_s: float = 60.0
+    recording: bool = True
+    recording_ttl_s: int = 86400
+    lanes: int = 1
+    metrics_port: int = 0
+    log_level: str = "INFO"
+    log_format: str = "text"
+
+    @property
+    def keep_for_s(self) -> int:
+        """How long a call's keys stay after its end."""
+        # Without a recording: until the edge has surely read the last entries.
+        return self.recording_ttl_s if self.recording else 30
+
+    @property
+    def bind_host(self) -> str:
+        """Where the edge listens: on loopback only, unless calls are signed or that is waived."""
+        if self.host:
+            return self.host
+        return "0.0.0.0" if self._may_be_public else "127.0.0.1"  # noqa: S104
+
+    @property
+    def _may_be_public(self) -> bool:
+        return bool(self.twilio_auth_token) or self.allow_unsigned
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether nobody but Twilio, or this machine, can reach the edge."""
+        return self._may_be_public or self.bind_host in ("127.0.0.1", "::1", "localhost")
+
+    @property
+    def agent_url(self) -> str:
+        return self.deepgram_agent_url or DEEPGRAM_AGENT_URL
+
+    def checked_for_edge(self) -> "Settings":
+        """These settings, if an edge can run on them. Raises: BadSetting."""
+        if not self.redis_url:
+            raise BadSetting("REDIS_URL: must be set, for example redis://127.0.0.1:6379/0")
+        return self
+
+    @property
+    def spoken_notice(self) -> str:
+        """What a caller is told before the agent; "" with `NOTICE=off`."""
+        return "" if self.notice.lower() == "off" else self.notice
+
+    def checked_for_worker(self) -> "Settings":
+        """These settings, if a worker can run on them. Raises: BadSetting."""
+        if not self.deepgram_api_key and not self.deepgram_agent_url:
+            raise BadSetting(
+                "DEEPGRAM_API_KEY: must be set; or DEEPGRAM_AGENT_URL, to an agent of your own "
+                "such as the stand-in (python -m sim agent)"
+            )
+        return self.checked_for_edge()
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Settings from an environment. An empty value counts as unset.
+
+    Raises:
+        BadSetting: If a value cannot be used; the sentence names its key.
+    """
+    values = {}
+    for each in fields(Settings):
+        raw = environ.get(each.name.upper(), "").strip()
+        if raw:
+            values[each.name] = _CASTS[str(each.type)](each.name.upper(), raw)
+    settings = Settings(**values)
+    for key, is_good, wanted in _checks(settings):
+        if not is_good:
+            raise BadSetting(f"{key}: {wanted}")
+    return settings
+
+
+def _int(key: str, raw: str) -> int:
+    try:
+        return int(raw)
+    except ValueError:
+        raise BadSetting(f"{key}: must be a whole number") from None
+
+
+def _float(key: str, raw: str) -> float:
+    try:
+        seconds = float(raw)
+    except ValueError:
+        seconds = inf
+    if not isfinite(seconds):
+        raise BadSetting(f"{key}: must be a number of seconds")
+    return seconds
+
+
+def _bool(key: str, raw: str) -> bool:
+    match raw.lower():
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "0" | "false" | "no" | "off":
+            return False
+    raise BadSetting(f"{key}: must be on or off")
+
+
+def _str(key: str, raw: str) -> str:
+    return raw
+
+
+_CASTS: dict[str, Callable[[str, str], Any]] = {
+    str(int): _int,
+    str(float): _float,
+    str(bool): _bool,
+    str(str): _str,
+}
+
+
+def _checks(s: Settings) -> list[tuple[str, bool, str]]:
+    """(key, whether its value can be used, what could be)."""
+    return [
+        (
+            "REDIS_URL",
+            _is_url(s.redis_url, "redis", "rediss") or s.redis_url.startswith("unix:///"),
+            "must be redis://..., rediss://... or unix:///...",
+        ),
+        (
+            "DEEPGRAM_AGENT_URL",
+            _is_url(s.deepgram_agent_url, "ws", "wss"),
+            "must be wss://host/path",
+        ),
+        ("PUBLIC_URL", _is_origin(s.public_url), "must be https://host, without a path"),
+        (
+            "PUBLIC_URL",
+            _has_origin(s),
+            "must be https://... with TWILIO_AUTH_TOKEN: Twilio signs it",
+        ),
+        ("HOST", s.is_guarded, "a public address needs TWILIO_AUTH_TOKEN (or ALLOW_UNSIGNED=1)"),
+        ("PORT", 0 <= s.port < 65536, "must be a TCP port"),
+        ("METRICS_PORT", 0 <= s.metrics_port < 65536, "must be a TCP port"),
+        ("TLS_KEY", bool(s.tls_cert) == bool(s.tls_key), "TLS_CERT and TLS_KEY go together"),
+        ("MAX_CALLS", s.max_calls > 0, "must be at least 1"),
+        ("MAX_SESSIONS", s.max_sessions > 0, "must be at least 1"),
+        ("LEASE_S", 1 <= s.lease_s <= 15, "must lie between 1 and 15"),
+        ("RING_S", s.ring_s > 0, "must be above 0"),
+        ("REATTACH_S", s.reattach_s >= 0, "must not be negative"),
+        ("DRAIN_S", s.drain_s >= 0, "must not be negative"),
+        ("RECORDING_TTL_S", s.recording_ttl_s > 0, "must be above 0"),
+        ("LANES", 1 <= s.lanes <= 64, "must lie between 1 and 64"),
+        ("LOG_LEVEL", s.log_level in _LEVELS, f"must be one of {', '.join(_LEVELS)}"),
+        ("LOG_FORMAT", s.log_format in ("text", "json"), "must be text or json"),
+    ]
+
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def _has_origin(s: Settings) -> bool:
+    return s.public_url.startswith("https://") or not s.twilio_auth_token
+
+
+def _is_url(url: str, *schemes: str) -> bool:
+    parts = _split(url)
+    return not url or bool(parts and parts.scheme in schemes)
+
+
+def _is_origin(url: str) -> bool:
+    parts = _split(url)
+    return not url or bool(
+        parts
+        and parts.scheme in ("https", "http")
+        and parts.path in ("", "/")
+        and not (parts.query or parts.fragment)
+    )
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL that has a host and, if any, a port that is one."""
+    try:
+        parts = urlsplit(url)
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_whole else None

@@ -1,0 +1,27 @@
+"""The dispatch of a call, and what is known of one."""
+
+import msgpack
+
+from shared.calls import DISPATCHES, Call, Claim, Ringing
+
+FULL = Ringing("CA1", "+1", "+2", "sales", "outbound", False, {"vip": "yes"}, 2.5)
+
+
+def test_a_dispatch_is_an_array() -> None:
+    array = [1, "CA1", "+1", "+2", "sales", "outbound", False, {"vip": "yes"}, 2.5]
+
+    assert DISPATCHES.pack(FULL) == msgpack.packb(array)
+    assert DISPATCHES.unpack(msgpack.packb(array)) == FULL
+
+
+def test_an_older_dispatch_takes_defaults() -> None:
+    assert DISPATCHES.unpack(msgpack.packb([1, "CA1", "+1", "+2"])) == Ringing("CA1", "+1", "+2")
+
+
+def test_numbers_parameters_and_tokens_do_not_show() -> None:
+    ringing = Ringing("CA1", "4711", "4711", parameters={"pin": "4711"})
+    call = Call(caller="4711", called="4711", tokens=("4711",))
+
+    assert "4711" not in repr(ringing)
+    assert "4711" not in repr(Claim("1-0", ringing, 1, False))
+    assert "4711" not in repr(call)

@@ -1,0 +1,129 @@
+"""One blocking read for every stream of a lane, whatever the number of calls.
+
+A read takes what has piled up on all streams and hands each stream's entries,
+in order, to whoever follows it. Sound is read by plain cursor: a 20 ms frame is
+never acknowledged and never delivered twice.
+
+While a read blocks, the set of streams is fixed at Redis. A stream that joins
+therefore leaves a note in this process's own inbox, which is always among the
+streams read: that ends the blocking read at once (CLIENT UNBLOCK would too, but
+loses its race with the next read under load).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from redis.exceptions import RedisError
+
+from shared.bus.wire import BACKOFF_S, Answer, Connect, Wire, bulk, connected
+
+log = logging.getLogger("bus")
+
+# How long Redis may hold a read open when nothing comes. Short, so that a connection
+# that died silently is noticed.
+BLOCK_MS = 500
+
+# Entries of one stream taken at once: five seconds of sound. A reader that lags behind
+# catches up in pieces, and the other streams of the lane get their turn between them.
+COUNT = 256
+
+_XREAD = ("XREAD", "COUNT", COUNT, "BLOCK", BLOCK_MS, "STREAMS")
+XREAD = b"".join(bulk(str(part).encode()) for part in _XREAD)
+XREAD_PARTS = len(_XREAD)
+
+# Between two reads: 0.4 ms with twenty calls, and never more than 2 ms.
+PAUSE_PER_STREAM_S = 0.00002
+PAUSE_AT_MOST_S = 0.002
+
+Entries = Sequence[tuple[bytes, bytes]]
+Sink = Callable[[Entries], None]
+
+
+def pause_s(streams: int) -> float:
+    """How long to let entries gather before the next read.
+
+    Each wakes two processes, so under load fewer and fuller reads cost a fraction; a few calls
+    are read as they come.
+    """
+    return min(PAUSE_AT_MOST_S, PAUSE_PER_STREAM_S * streams)
+
+
+class _Stream:
+    """Key and cursor as they go into the command: hundreds are in each read."""
+
+    __slots__ = ("cursor", "key", "sink")
+
+    def __init__(self, key: bytes, cursor: bytes, sink: Sink) -> None:
+        self.key = bulk(key)
+        self.cursor = bulk(cursor)
+        self.sink = sink
+
+
+class Lane:
+    """The reading side of one lane: who follows which stream, and from where."""
+
+    def __init__(
+        self, connect: Connect, inbox: str, read_note: Sink, wake: Callable[[], None]
+    ) -> None:
+        self._connect = connect
+        self._wake = wake
+        self._streams: dict[bytes, _Stream] = {
+            inbox.encode(): _Stream(inbox.encode(), b"0-0", read_note)
+        }
+        self._is_reading = False
+        self.is_up = False
+
+    def follow(self, key: str, sink: Sink, cursor: str = "0-0") -> None:
+        """Hand every entry of the stream after the cursor to `sink`, which must not block.
+
+        Entries arrive as (id, payload). A sink that raises ends the read loop: it is a bug.
+        """
+        if key.encode() in self._streams:
+            raise RuntimeError(f"two readers of {key.split(':', 2)[1]}")
+        self._streams[key.encode()] = _Stream(key.encode(), cursor.encode(), sink)
+        if self._is_reading:
+            self._wake()
+
+    def unfollow(self, key: str) -> None:
+        """Read the stream no more. Unknown streams are ignored."""
+        self._streams.pop(key.encode(), None)
+
+    async def run(self) -> None:
+        """Read until cancelled, over as many connections as that takes."""
+        failures = 0
+        while True:
+            try:
+                async with connected(self._connect) as wire:
+                    self.is_up = True
+                    while True:
+                        asked = dict(self._streams)
+                        answers = await self._read(wire, asked)
+                        failures = 0
+                        self._deliver(answers, asked)
+                        if answers:
+                            await asyncio.sleep(pause_s(len(asked)))
+            except (RedisError, OSError, TimeoutError):
+                log.debug("lane reader lost its connection")
+            finally:
+                self.is_up = self._is_reading = False
+            await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+            failures += 1
+
+    async def _read(self, wire: Wire, asked: dict[bytes, _Stream]) -> Answer:
+        streams = asked.values()
+        self._is_reading = True
+        head = b"*%d\r\n%b" % (XREAD_PARTS + 2 * len(streams), XREAD)
+        command = b"".join((head, *(s.key for s in streams), *(s.cursor for s in streams)))
+        (answer,) = await wire.round_trip([command])
+        self._is_reading = False
+        return answer
+
+    def _deliver(self, answer: Answer, asked: dict[bytes, _Stream]) -> None:
+        if isinstance(answer, Exception):
+            raise answer
+        for key, entries in answer or ():
+            stream = asked[key]
+            if self._streams.get(key) is stream:  # else: it left while the read was under way
+                stream.cursor = bulk(entries[-1][0])
+                stream.sink([(entry_id, fields[1]) for entry_id, fields in entries])

@@ -1,0 +1,284 @@
+"""Which calls there are, and whose they are.
+
+A call's dispatch is one entry of the stream `{calls}:new`; the worker for which
+that entry is pending owns the call, for as long as it renews. See `scripts`.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from shared import keys
+from shared.bus.bus import LIVE_TTL_S, Bus
+from shared.bus.scripts import CLAIM, CLOSE, DISPATCH, FINISH, RELEASE, RENEW, RETIRE
+from shared.calls import DISPATCHES, Call, Claim, Outcome, Ringing, State
+from shared.messages import Dispatched
+from shared.vocabulary import BadMessage
+
+log = logging.getLogger("bus")
+
+# A worker whose last beat is older than this counts as gone when room is reckoned.
+SILENT_MS = 3000
+
+# A claimer that has not heard from Redis for this long has stalled: its wish to claim is stale.
+STALE_MS = 700
+
+
+class Registry:
+    """Dispatch, claim, renew and end calls, in this process's name."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._server_ms = 0
+
+    # -- the edge's side ------------------------------------------------------
+
+    async def dispatch(
+        self, ringing: Ringing, token: str = "", *, max_sessions: int, recording_ttl_s: int
+    ) -> Outcome:
+        """Offer a call to the workers, once per CallSid however often it is asked.
+
+        Args:
+            token: What the phone socket must show, once; empty for a call without a webhook.
+
+        Raises:
+            BusDown, Refused
+        """
+        names = (keys.DISPATCH, keys.EPOCHS, keys.WORKERS, keys.INDEX)
+        answer, worker = await self._bus.run_script(
+            DISPATCH,
+            names,
+            ringing.call_sid,
+            DISPATCHES.pack(ringing),
+            max_sessions,
+            SILENT_MS,
+            recording_ttl_s * 1000,
+        )
+        outcome = Outcome(answer.decode())
+        is_new = outcome in (Outcome.NEW, Outcome.UNSERVED)
+        if outcome is Outcome.KNOWN:
+            # Also what a new call is if the first answer was lost: then nothing describes it yet.
+            name = self._call_key(ringing.call_sid)
+            is_new = not await self._bus.link.ask("HEXISTS", name, "started")
+        if is_new:
+            self._describe(ringing, token)
+        if worker:
+            self._bus.note(worker.decode(), ringing.call_sid, Dispatched())
+        return outcome
+
+    def _describe(self, ringing: Ringing, token: str) -> None:
+        name = self._call_key(ringing.call_sid)
+        fields: dict[str, str | int] = {
+            "from": ringing.caller,
+            "to": ringing.called,
+            "agent": ringing.agent,
+            "webhook": int(ringing.has_webhook),
+        }
+        self._bus.link.post("HSETNX", name, "started", int(time.time() * 1000))
+        self._bus.link.post("HSET", name, "state", State.RINGING, *_flat(fields))
+        self._bus.link.post("HDEL", name, "cause", "ended")
+        if token:
+            self._bus.link.post("HSET", name, f"token:{token}", 1)
+        self._bus.link.post("EXPIRE", name, LIVE_TTL_S)
+
+    async def add_token(self, call_sid: str, token: str) -> None:
+        """Allow one more phone socket for a call, and count that the phone was asked back."""
+        name = self._call_key(call_sid)
+        self._bus.link.post("HINCRBY", name, "attempts", 1)
+        await self._bus.link.ask("HSET", name, f"token:{token}", 1)
+        self._bus.link.post("EXPIRE", name, LIVE_TTL_S, "NX")
+
+    async def take_token(self, call_sid: str, token: str) -> bool:
+        """Whether this token lets a phone socket in. It does so once."""
+        return bool(await self._bus.link.ask("HDEL", self._call_key(call_sid), f"token:{token}"))
+
+    async def attach(self, call_sid: str, stream_sid: str) -> str:
+        """Make this the call's stream. Returns the owner to tell, or "" while there is none.
+
+        The owner's name is read after the stream is written, and a claimer does the
+        same the other way round: one of the two always sees the other.
+        """
+        name = self._call_key(call_sid)
+        self._write(name, "stream", stream_sid, f"stream:{stream_sid}", 1, "state", State.LIVE)
+        owner = await self._bus.link.ask("HGET", name, "owner")
+        return owner.decode().rpartition(".")[0] if owner else ""
+
+    async def alive(self) -> list[str]:
+        """The workers that have renewed lately, also those that take no more calls."""
+        return [name for name, _ in await self._beats()]
+
+    def abandon(self, call_sid: str, cause: str) -> None:
+        """End a call that no worker serves."""
+        now = int(time.time() * 1000)
+        fields = ("state", State.ENDED, "cause", cause, "ended", now)
+        self._write(self._call_key(call_sid), *fields)
+
+    # -- the worker's side ----------------------------------------------------
+
+    async def claim(self, *, takeover_after_ms: int = -1, wants_new: bool = True) -> Claim | None:
+        """Take one call that nobody serves, or None.
+
+        Args:
+            takeover_after_ms: Take others' calls, too, if not renewed for so long; negative: never.
+            wants_new: Whether there is room for a call that nobody has had yet.
+
+        Raises:
+            BusDown, Refused
+        """
+        names = (keys.DISPATCH, keys.EPOCHS)
+        answer = await self._bus.run_script(
+            CLAIM,
+            names,
+            self._bus.process,
+            keys.GROUP,
+            self._server_ms,
+            STALE_MS,
+            takeover_after_ms,
+            int(wants_new),
+        )
+        self._server_ms = int(answer[0])
+        if len(answer) == 1:
+            return None
+        entry_id, call_sid, payload, epoch, taken = answer[1:]
+        try:
+            ringing = DISPATCHES.unpack(payload)
+        except BadMessage:
+            ringing = None
+        if ringing is None:
+            log.error("unreadable dispatch", extra={"call_sid": call_sid.decode()})
+            self._forget(entry_id.decode(), call_sid.decode())
+            return None
+        return Claim(entry_id.decode(), ringing, int(epoch), taken == b"1")
+
+    async def renew(self, served: Iterable[str], *, places: int, draining: bool) -> set[str]:
+        """Say that this worker lives and serves these entries. Returns those it has lost.
+
+        Raises:
+            BusDown, Refused
+        """
+        ids = list(served)
+        names = (keys.DISPATCH, keys.WORKERS)
+        answer = await self._bus.run_script(
+            RENEW, names, self._bus.process, keys.GROUP, places, len(ids), int(draining), *ids
+        )
+        self._server_ms = int(answer[0])
+        return {entry_id.decode() for entry_id in answer[1:]}
+
+    def release(self, claim: Claim) -> None:
+        """Let others take this call at once."""
+        names, entry_id = (keys.DISPATCH,), claim.entry_id
+        self._bus.post_script(RELEASE, names, entry_id, self._bus.process, keys.GROUP)
+
+    async def peers(self) -> list[str]:
+        """The other workers that are alive and take calls."""
+        return [
+            name
+            for name, is_draining in await self._beats()
+            if name != self._bus.process and not is_draining
+        ]
+
+    async def _beats(self) -> list[tuple[str, bool]]:
+        """Workers that have renewed lately, and whether they are leaving."""
+        beats = await self._bus.link.ask("HGETALL", keys.WORKERS)
+        seconds, micros = await self._bus.link.ask("TIME")
+        now = int(seconds) * 1000 + int(micros) // 1000
+        alive = []
+        for name, beat in zip(beats[::2], beats[1::2], strict=True):
+            _, _, draining, at = beat.split()
+            if now - int(at) <= SILENT_MS:
+                alive.append((name.decode(), draining == b"1"))
+        return alive
+
+    def retire(self) -> None:
+        """This worker takes no part any more."""
+        names = (keys.DISPATCH, keys.WORKERS)
+        arguments = (self._bus.process, keys.GROUP)
+        self._bus.post_script(RETIRE, names, *arguments, answer=lambda _: None)
+
+    def save_cursor(self, call_sid: str, stream_sid: str, up: int) -> None:
+        """Note how far the owner has read on a stream, for a successor."""
+        self._write(self._call_key(call_sid), "cursor", f"{stream_sid} {up}")
+
+    def close(self, claim: Claim, cause: str) -> None:
+        """Say that a call is over, so that `/twilio/after` knows. Comes before its `Ended`."""
+        names = (self._call_key(claim.ringing.call_sid),)
+        now = int(time.time() * 1000)
+        self._bus.post_script(CLOSE, names, claim.epoch, cause, now, LIVE_TTL_S)
+
+    def finish(self, claim: Claim, streams: Sequence[str], *, keep_for_s: int) -> None:
+        """Leave nothing of a call but its recording, and that for so long."""
+        names = self._names(claim, streams)
+        self._bus.release(*names)
+        for name in names:
+            self._bus.link.post("EXPIRE", name, keep_for_s)
+        self._forget(claim.entry_id, claim.ringing.call_sid)
+
+    def keep(self, claim: Claim, streams: Sequence[str]) -> None:
+        """Keep all keys of a call from expiring while it lives."""
+        self._bus.keep(*self._names(claim, streams))
+
+    def let_go(self, claim: Claim, streams: Sequence[str]) -> None:
+        """Another worker looks after the call now."""
+        self._bus.release(*self._names(claim, streams))
+
+    def _names(self, claim: Claim, streams: Sequence[str]) -> list[str]:
+        call_sid = claim.ringing.call_sid
+        lane = self._bus.lane_of(call_sid)
+        names = [self._call_key(call_sid), keys.log(lane, call_sid)]
+        for stream_sid in streams:
+            names += [keys.up(lane, stream_sid), keys.down(lane, stream_sid)]
+        return names
+
+    def _forget(self, entry_id: str, call_sid: str) -> None:
+        names, process = (keys.DISPATCH, keys.EPOCHS), self._bus.process
+        self._bus.post_script(FINISH, names, call_sid, entry_id, process, keys.GROUP)
+
+    # -- both -----------------------------------------------------------------
+
+    async def call(self, call_sid: str) -> Call | None:
+        """What is known of a call, or None.
+
+        Raises:
+            BusDown, Refused
+        """
+        flat = await self._bus.link.ask("HGETALL", self._call_key(call_sid))
+        return _call(dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
+
+    def _write(self, name: str, *fields: str | int) -> None:
+        """Set fields of a call's hash; one that Redis had forgotten must not stay for ever."""
+        self._bus.link.post("HSET", name, *fields)
+        self._bus.link.post("EXPIRE", name, LIVE_TTL_S, "NX")
+
+    def _call_key(self, call_sid: str) -> str:
+        return keys.call(self._bus.lane_of(call_sid), call_sid)
+
+
+def _call(fields: Mapping[bytes, bytes]) -> Call:
+    def text(name: bytes) -> str:
+        return fields.get(name, b"").decode()
+
+    def number(name: bytes) -> int:
+        return int(fields.get(name, b"0"))
+
+    read_on, _, cursor = text(b"cursor").partition(" ")
+    return Call(
+        state=State(text(b"state") or State.RINGING),
+        has_webhook=number(b"webhook") == 1,
+        stream_sid=text(b"stream"),
+        owner=text(b"owner").rpartition(".")[0],
+        epoch=number(b"epoch"),
+        cause=text(b"cause"),
+        cursor=int(cursor) if cursor and read_on == text(b"stream") else 0,
+        attempts=number(b"attempts"),
+        caller=text(b"from"),
+        called=text(b"to"),
+        agent=text(b"agent"),
+        started_ms=number(b"started"),
+        ended_ms=number(b"ended"),
+        streams=tuple(name[7:].decode() for name in fields if name.startswith(b"stream:")),
+        tokens=tuple(name[6:].decode() for name in fields if name.startswith(b"token:")),
+    )
+
+
+def _flat(fields: Mapping[str, str | int]) -> list[str | int]:
+    return [part for pair in fields.items() for part in pair]

@@ -1,0 +1,206 @@
+"""What must happen in one step at Redis: Lua, each script on one slot.
+
+Owning a call is the pending entry of its dispatch in the group `workers`: a
+worker that is alive resets its idle time twice a second, so an entry idle for
+a whole lease belongs to nobody. Each claim raises the call's epoch. From then on
+Redis itself refuses the former owner: its entries on `down` have smaller ids,
+and `append` knows the newest epoch.
+
+All are safe to send twice, which is what happens when a connection breaks
+between a command and its answer.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha1
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script and the name by which EVALSHA calls it."""
+
+    lua: str
+    keys: int
+
+    @property
+    def sha(self) -> str:
+        return sha1(self.lua.encode(), usedforsecurity=False).hexdigest()
+
+
+_NOW = """
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+"""
+
+# KEYS new, epoch, workers, index. ARGV CallSid, entry, the account's sessions,
+# ms after which a worker is silent, ms that recordings live.
+# Answers {outcome, worker with the most room}. A worker that leaves has no places, but until
+# they are handed off it still has its calls, which take up nobody else's. No live worker at all
+# is not "full": one may come while the phone rings, and the edge has its own deadline.
+DISPATCH = Script(
+    _NOW
+    + """
+if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return {'known', ''} end
+local room, places, leaving, best = -1, 0, 0, ''
+local beats = redis.call('HGETALL', KEYS[3])
+local alive = false
+for i = 1, #beats, 2 do
+  local p, s, d, beat = string.match(beats[i + 1], '(%d+) (%d+) (%d+) (%d+)')
+  if now - beat > tonumber(ARGV[4]) then
+    if now - beat > 60000 then redis.call('HDEL', KEYS[3], beats[i]) end
+  elseif d == '0' then
+    alive = true
+    places = places + p
+    if p - s > room then room, best = p - s, beats[i] end
+  else
+    leaving = leaving + s
+  end
+end
+local live = redis.call('XLEN', KEYS[1])
+local is_full = live >= tonumber(ARGV[3]) or live - leaving >= places
+if alive and is_full then return {'full', ''} end
+if best ~= '' then
+  local p, s, d, beat = string.match(redis.call('HGET', KEYS[3], best), '(%d+) (%d+) (%d+) (%d+)')
+  redis.call('HSET', KEYS[3], best, p .. ' ' .. (s + 1) .. ' ' .. d .. ' ' .. beat)
+end
+redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[1], '0')
+redis.call('ZADD', KEYS[4], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ARGV[5])
+return {alive and 'new' or 'unserved', best}
+""",
+    keys=4,
+)
+
+# KEYS new, epoch. ARGV consumer, group, server ms when this process last heard from Redis,
+# ms that this may lie back, lease in ms (negative: nothing from others),
+# 1 if calls that nobody had yet are wanted, too.
+# Answers {now} or {now, entry id, CallSid, entry, epoch, 1 if taken over}. An idle entry may be
+# the claimer's own: one whose answer was lost on the way.
+CLAIM = Script(
+    _NOW
+    + """
+local answer = {string.format('%.0f', now)}
+if now - ARGV[3] > tonumber(ARGV[4]) then return answer end
+local function own(entry, taken)
+  local old = tonumber(redis.call('HGET', KEYS[2], entry[2][1]) or '0')
+  local epoch = string.format('%.0f', math.max(old + 1, now))
+  redis.call('HSET', KEYS[2], entry[2][1], epoch)
+  return {answer[1], entry[1], entry[2][1], entry[2][2], epoch, taken}
+end
+local fresh = ARGV[6] == '1' and redis.call(
+  'XREADGROUP', 'GROUP', ARGV[2], ARGV[1], 'COUNT', 1, 'STREAMS', KEYS[1], '>')
+if fresh then return own(fresh[1][2][1], '0') end
+if tonumber(ARGV[5]) < 0 then return answer end
+for _, p in ipairs(redis.call('XPENDING', KEYS[1], ARGV[2], 'IDLE', ARGV[5], '-', '+', 16)) do
+  local entry = redis.call('XCLAIM', KEYS[1], ARGV[2], ARGV[1], ARGV[5], p[1])[1]
+  if entry then return own(entry, '1') end
+end
+return answer
+""",
+    keys=2,
+)
+
+# KEYS new, workers. ARGV consumer, group, places, serving, draining, entry ids served.
+# Answers {now, ids lost}. A plain XCLAIM by a former owner would steal the call back,
+# hence only what is still pending here. An entry that is missing is nobody else's: Redis lost
+# it, and its call goes on.
+RENEW = Script(
+    _NOW
+    + """
+local beat = string.format('%.0f', now)
+redis.call('HSET', KEYS[2], ARGV[1], table.concat({ARGV[3], ARGV[4], ARGV[5], beat}, ' '))
+local answer = {beat}
+if #ARGV == 5 then return answer end
+local mine = {}
+local pending = redis.call('XPENDING', KEYS[1], ARGV[2], '-', '+', 100000, ARGV[1])
+for _, p in ipairs(pending) do mine[p[1]] = true end
+for i = 6, #ARGV do
+  if mine[ARGV[i]] then
+    redis.call('XCLAIM', KEYS[1], ARGV[2], ARGV[1], 0, ARGV[i], 'JUSTID')
+  elseif #redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i]) > 0 then
+    answer[#answer + 1] = ARGV[i]
+  end
+end
+return answer
+""",
+    keys=2,
+)
+
+# KEYS new, workers. ARGV consumer, group. Removing a consumer would remove what is pending
+# for it, too: a call that this worker has claimed and does not serve must stay, to be taken over.
+RETIRE = Script(
+    """
+redis.call('HDEL', KEYS[2], ARGV[1])
+if #redis.call('XPENDING', KEYS[1], ARGV[2], '-', '+', 1, ARGV[1]) == 0 then
+  redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[2], ARGV[1])
+end
+""",
+    keys=2,
+)
+
+# KEYS log, call. ARGV epoch (0: an edge, not fenced), writer, number of the first entry,
+# ttl in s, entries. Answers how many were new, or -1 where a newer owner has spoken.
+# Numbers make a re-sent pipeline harmless. How long an ended call stays was said at its end.
+APPEND = Script(
+    """
+local epoch = tonumber(ARGV[1])
+if epoch > 0 then
+  local newest = tonumber(redis.call('HGET', KEYS[2], 'epoch') or '0')
+  if epoch < newest then return -1 end
+  if epoch > newest then redis.call('HSET', KEYS[2], 'epoch', ARGV[1], 'owner', ARGV[2]) end
+end
+local last = tonumber(redis.call('HGET', KEYS[2], 'n:' .. ARGV[2]) or '0')
+local added = 0
+for i = 5, #ARGV do
+  local n = ARGV[3] + i - 5
+  if n > last then
+    redis.call('XADD', KEYS[1], '*', '', ARGV[i])
+    last, added = n, added + 1
+  end
+end
+redis.call('HSET', KEYS[2], 'n:' .. ARGV[2], last)
+local ended = redis.call('HGET', KEYS[2], 'state') == 'ended'
+for i = 1, 2 do
+  if not ended or redis.call('TTL', KEYS[i]) < 0 then redis.call('EXPIRE', KEYS[i], ARGV[4]) end
+end
+return added
+""",
+    keys=2,
+)
+
+# KEYS call. ARGV epoch, cause, ms of the end, ttl in s. A former owner ends nothing.
+CLOSE = Script(
+    """
+if tonumber(ARGV[1]) < tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0') then return 0 end
+redis.call('HSET', KEYS[1], 'state', 'ended', 'cause', ARGV[2], 'ended', ARGV[3])
+if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[4]) end
+return 1
+""",
+    keys=1,
+)
+
+# KEYS new, epoch. ARGV CallSid, entry id, consumer, group. Only the owner takes a call off.
+FINISH = Script(
+    """
+local held = redis.call('XPENDING', KEYS[1], ARGV[4], ARGV[2], ARGV[2], 1)[1]
+if held and held[2] ~= ARGV[3] then return 0 end
+redis.call('XACK', KEYS[1], ARGV[4], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[2])
+redis.call('HDEL', KEYS[2], ARGV[1])
+return 1
+""",
+    keys=2,
+)
+
+# KEYS new. ARGV entry id, consumer, group. Idle for ages, the entry is anybody's to claim.
+RELEASE = Script(
+    """
+local held = redis.call('XPENDING', KEYS[1], ARGV[3], ARGV[1], ARGV[1], 1, ARGV[2])[1]
+if not held then return 0 end
+redis.call('XCLAIM', KEYS[1], ARGV[3], 'released', 0, ARGV[1], 'IDLE', 86400000, 'JUSTID')
+return 1
+""",
+    keys=1,
+)
+
+ALL = (DISPATCH, CLAIM, RENEW, RETIRE, APPEND, CLOSE, FINISH, RELEASE)

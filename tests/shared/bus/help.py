@@ -1,0 +1,131 @@
+"""Runs what is tested, waits for it, and breaks its connections."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from redis import Redis
+
+from shared.bus import Bus, open_bus
+
+Peek = Callable[..., Any]
+"""Sends Redis one command, and returns its answer."""
+
+
+@contextmanager
+def peeking(url: str) -> Iterator[Peek]:
+    """A client beside ours, to look and to meddle with."""
+    with Redis.from_url(url) as client:
+        yield client.execute_command
+
+
+async def until(condition: Callable[[], Any], within_s: float = 8.0) -> None:
+    """Wait for a condition; far longer than it should take, since machines are busy."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 (what happens at Redis sets no event of ours)
+            await asyncio.sleep(0.002)
+
+
+class Runs(Protocol):
+    async def run(self) -> None: ...
+
+
+@asynccontextmanager
+async def running(something: Runs) -> AsyncIterator[None]:
+    """Run something for as long as the block, and show what it fails of."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(something.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+@asynccontextmanager
+async def opened(url: str, process: str = "worker-1", lanes: int = 1) -> AsyncIterator[Bus]:
+    """A bus that is up."""
+    async with open_bus(url, process, lanes) as bus:
+        await until(lambda: bus.is_up)
+        yield bus
+
+
+def tell(url: str, *command: str | bytes | int) -> Any:
+    """What Redis answers to one command."""
+    with peeking(url) as peek:
+        return peek(*command)
+
+
+def keys_without_ttl(client: Peek) -> list[bytes]:
+    """Keys that would stay for ever, but for those that are the fleet's own."""
+    names = [name for name in client("KEYS", "*") if not name.startswith(b"{calls}:")]
+    return [name for name in names if client("TTL", name) < 0]
+
+
+class Wire:
+    """A wire to Redis that breaks when told: Redis has read a command, its answer gets lost."""
+
+    def __init__(self, url: str) -> None:
+        self._target = urlsplit(url)
+        self._needle = b""
+        self.url = ""
+        self.connections = 0
+        self.breaks = 0
+
+    def break_after(self, needle: bytes) -> None:
+        """Break the connection that next says this, once Redis has answered it."""
+        self._needle = needle
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        assert self._target.port
+        theirs = await asyncio.open_connection(self._target.hostname, self._target.port)
+        is_marked = False
+
+        async def there() -> None:
+            nonlocal is_marked
+            while data := await reader.read(65536):
+                if self._needle and self._needle in data:
+                    is_marked, self._needle = True, b""
+                theirs[1].write(data)
+            theirs[1].close()
+
+        async def back() -> None:
+            while (data := await theirs[0].read(65536)) and not is_marked:
+                writer.write(data)
+            self.breaks += is_marked
+            writer.close()
+
+        try:
+            await asyncio.gather(there(), back())
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+            theirs[1].close()
+
+    @asynccontextmanager
+    async def laid(self) -> AsyncIterator["Wire"]:
+        server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        try:
+            yield self
+        finally:
+            server.close()
+            await server.wait_closed()
+            await asyncio.sleep(0.01)  # the ends of both sides are seen
+
+
+@asynccontextmanager
+async def mute_server() -> AsyncIterator[tuple[str, list[asyncio.StreamWriter]]]:
+    """Something that takes connections and never says a word. Yields its URL and who came."""
+    came: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: came.append(writer), "127.0.0.1", 0)
+    try:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0", came
+    finally:
+        server.close()
+        for writer in came:
+            writer.close()
+        await server.wait_closed()

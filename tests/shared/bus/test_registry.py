@@ -1,0 +1,469 @@
+"""Which calls there are, and whose they are: an edge's side, a worker's, and both at once."""
+
+import asyncio
+
+import pytest
+
+from shared import keys
+from shared.bus import Bus, BusDown, Registry
+from shared.bus import link as link_module
+from shared.bus import registry as registry_module
+from shared.calls import Call, Claim, Outcome, Ringing, State
+from shared.messages import Dispatched, Mark, Note
+from shared.record import Onset, Over, Taken
+from sim.redis import RedisServer
+from tests.shared.bus.help import Peek, Wire, keys_without_ttl, opened, until
+
+CALL = keys.call(0, "CA1")
+
+
+async def ring(registry: Registry, call_sid: str = "CA1", token: str = "") -> Outcome:
+    ringing = Ringing(call_sid, "+1", "+2", "sales")
+    return await registry.dispatch(ringing, token, max_sessions=100, recording_ttl_s=86_400)
+
+
+async def enrolled(bus: Bus, places: int = 40) -> Registry:
+    """A worker's registry that has just heard from Redis, so that it may claim."""
+    registry = Registry(bus)
+    await registry.renew([], places=places, draining=False)
+    return registry
+
+
+async def claim(registry: Registry, takeover_after_ms: int = -1) -> Claim | None:
+    """Claim as the worker does: soon after a renewal, however busy this machine is."""
+    await registry.renew([], places=40, draining=False)
+    return await registry.claim(takeover_after_ms=takeover_after_ms)
+
+
+async def claimed(registry: Registry) -> Claim:
+    found = await claim(registry)
+    assert found
+    return found
+
+
+# -- dispatch ------------------------------------------------------------------------
+
+
+async def test_a_dispatch_describes_the_call(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        assert await ring(registry, token="t1") is Outcome.UNSERVED
+        call = await registry.call("CA1")
+
+    assert call == Call(
+        State.RINGING,
+        has_webhook=True,
+        caller="+1",
+        called="+2",
+        agent="sales",
+        started_ms=call.started_ms if call else 0,
+        tokens=("t1",),
+    )
+    assert call.started_ms > 1_700_000_000_000
+
+
+async def test_an_unknown_call_is_none(redis: str) -> None:
+    async with opened(redis) as bus:
+        assert await Registry(bus).call("CA1") is None
+
+
+async def test_the_worker_with_room_is_told(redis: str) -> None:
+    notes: list[Note] = []
+    async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
+        worker.on_note = notes.append
+        await enrolled(worker)
+
+        assert await ring(Registry(edge)) is Outcome.NEW
+        await until(lambda: notes)
+    assert notes == [Dispatched()]
+
+
+async def test_a_full_house_describes_nothing(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = await enrolled(bus, places=1)
+        outcomes = [await ring(registry, "CA1"), await ring(registry, "CA2", "t")]
+
+        assert outcomes == [Outcome.NEW, Outcome.FULL]
+        assert await registry.call("CA2") is None
+
+
+async def test_a_retried_webhook_leaves_the_call_as_it_is(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry, token="t1")
+        await registry.attach("CA1", "MZ1")
+        before = await registry.call("CA1")
+
+        assert await ring(registry, token="t2") is Outcome.KNOWN
+        assert await registry.call("CA1") == before
+        assert before
+        assert (before.state, before.tokens) == (State.LIVE, ("t1",))
+
+
+async def test_a_retried_webhook_of_an_ended_call_leaves_it_ended(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry)
+        registry.abandon("CA1", "caller hung up")
+        await ring(registry)
+        call = await registry.call("CA1")
+
+    assert call
+    assert (call.state, call.cause) == (State.ENDED, "caller hung up")
+
+
+async def test_a_dispatch_whose_answer_was_lost_is_one_call_and_described(
+    redis: str, peek: Peek
+) -> None:
+    async with Wire(redis).laid() as wire, opened(wire.url) as bus:
+        registry = Registry(bus)
+        wire.break_after(b"EVALSHA")
+        await ring(registry, token="t1")
+        call = await registry.call("CA1")
+
+        assert wire.breaks == 1
+    assert peek("XLEN", keys.DISPATCH) == 1
+    assert call
+    assert (call.caller, call.has_webhook, call.tokens) == ("+1", True, ("t1",))
+
+
+async def test_without_redis_a_dispatch_gives_up_and_does_not_come_back(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(server.url) as bus:
+        server.kill()
+        with monkeypatch.context() as patch:
+            patch.setattr(link_module, "DEADLINE_S", 0.1)
+            with pytest.raises(BusDown):
+                await ring(Registry(bus))
+        server.start()
+        await until(lambda: bus.is_up)
+
+        assert await bus.link.ask("XLEN", keys.DISPATCH) == 0
+
+
+# -- tokens --------------------------------------------------------------------------
+
+
+async def test_a_token_lets_in_once(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry, token="t1")
+        admitted = [await registry.take_token("CA1", token) for token in ("t1", "t1", "", "other")]
+
+    assert admitted == [True, False, False, False]
+
+
+async def test_of_two_sockets_with_one_token_one_gets_in(redis: str) -> None:
+    async with opened(redis, "edge-1") as one, opened(redis, "edge-2") as two:
+        await ring(Registry(one), token="t1")
+        await one.flush()
+        admitted = await asyncio.gather(
+            *(Registry(bus).take_token("CA1", "t1") for bus in (one, two))
+        )
+
+    assert sorted(admitted) == [False, True]
+
+
+async def test_a_token_is_for_its_own_call(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry, "CA1", "t1")
+        await ring(registry, "CA2", "t2")
+
+        assert not await registry.take_token("CA1", "t2")
+
+
+async def test_asking_the_phone_back_gives_a_token_and_counts(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry, token="t1")
+        await registry.take_token("CA1", "t1")
+        await registry.add_token("CA1", "t2")
+        await registry.add_token("CA1", "t3")
+        call = await registry.call("CA1")
+
+    assert call
+    assert (call.attempts, sorted(call.tokens)) == (2, ["t2", "t3"])
+
+
+# -- phone and owner meet --------------------------------------------------------------
+
+
+async def take(bus: Bus, registry: Registry) -> Claim:
+    """Claim a call, and write the first word as its owner."""
+    won = await claimed(registry)
+    bus.journal(won.ringing.call_sid, won.epoch).write(Taken(bus.process, won.epoch))
+    return won
+
+
+async def test_a_phone_that_comes_first_is_seen_by_the_owner(redis: str) -> None:
+    async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
+        await ring(Registry(edge))
+        assert await Registry(edge).attach("CA1", "MZ1") == ""
+        registry = Registry(worker)
+        won = await take(worker, registry)
+        call = await registry.call("CA1")
+
+    assert call
+    assert (call.stream_sid, call.owner, call.epoch) == ("MZ1", "worker-1", won.epoch)
+
+
+async def test_an_owner_that_comes_first_is_told_to_the_phone(redis: str) -> None:
+    async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
+        await ring(Registry(edge))
+        registry = Registry(worker)
+        await take(worker, registry)
+        call = await registry.call("CA1")
+
+        assert call
+        assert call.stream_sid == ""
+        assert await Registry(edge).attach("CA1", "MZ1") == "worker-1"
+
+
+async def test_at_once_one_of_the_two_sees_the_other(redis: str) -> None:
+    async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
+        registry, seen = Registry(worker), []
+        for number in range(20):
+            await ring(Registry(edge), f"CA{number}")
+
+            async def come(call_sid: str = f"CA{number}") -> bool:
+                return bool(await Registry(edge).attach(call_sid, "MZ1"))
+
+            async def own(call_sid: str = f"CA{number}") -> bool:
+                await take(worker, registry)
+                call = await registry.call(call_sid)
+                return bool(call and call.stream_sid)
+
+            seen.append(await asyncio.gather(come(), own()))
+
+    assert all(any(pair) for pair in seen)
+
+
+async def test_the_newest_stream_counts_and_all_are_known(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry)
+        for stream_sid in ("MZ1", "MZ2", "MZ2"):
+            await registry.attach("CA1", stream_sid)
+        call = await registry.call("CA1")
+
+    assert call
+    assert (call.state, call.stream_sid) == (State.LIVE, "MZ2")
+    assert sorted(call.streams) == ["MZ1", "MZ2"]
+
+
+async def test_the_newest_owner_is_told(redis: str) -> None:
+    async with opened(redis, "old") as old, opened(redis, "new.1") as new:
+        await ring(Registry(old))
+        old.journal("CA1", 1).write(Taken("old", 1))
+        await old.flush()
+        new.journal("CA1", 2).write(Taken("new.1", 2))
+        await new.flush()
+        old.journal("CA1", 1).write(Onset(1))
+
+        assert await Registry(old).attach("CA1", "MZ1") == "new.1"
+
+
+# -- claim ---------------------------------------------------------------------------
+
+
+async def test_a_claim_holds_the_dispatch(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry)
+        won = await claimed(registry)
+
+    assert won.ringing == Ringing("CA1", "+1", "+2", "sales")
+    assert not won.is_takeover
+    assert won.epoch > 1_700_000_000_000
+
+
+async def test_nothing_to_claim(redis: str) -> None:
+    async with opened(redis) as bus:
+        assert await claim(Registry(bus), 0) is None
+
+
+async def test_claimers_at_once_share_the_calls(redis: str) -> None:
+    async with opened(redis, "w1") as one, opened(redis, "w2") as two:
+        for number in range(20):
+            await ring(Registry(one), f"CA{number}")
+        workers = (await enrolled(one), await enrolled(two))
+        wins = await asyncio.gather(*(claim(workers[n % 2]) for n in range(30)))
+
+    served = [won.ringing.call_sid for won in wins if won]
+    assert sorted(served) == sorted(f"CA{number}" for number in range(20))
+
+
+async def test_a_worker_that_stalled_does_not_claim(
+    redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(redis) as bus:
+        await ring(Registry(bus))
+        registry = await enrolled(bus)
+        monkeypatch.setattr(registry_module, "STALE_MS", 20)
+        await asyncio.sleep(0.05)
+
+        assert await registry.claim() is None  # but now it has heard from Redis
+        monkeypatch.setattr(registry_module, "STALE_MS", 10_000)
+        assert await registry.claim()
+
+
+async def test_a_process_that_never_heard_from_redis_does_not_claim(redis: str) -> None:
+    async with opened(redis) as bus:
+        await ring(Registry(bus))
+
+        assert await Registry(bus).claim() is None
+
+
+async def test_a_call_of_a_dead_worker_is_taken_over_once(redis: str) -> None:
+    async with opened(redis, "dead") as dead, opened(redis, "heir") as heir:
+        await ring(Registry(dead))
+        first = await claimed(Registry(dead))
+        assert await claim(Registry(heir)) is None
+        assert await claim(Registry(heir), 60_000) is None
+        await asyncio.sleep(0.05)
+        second = await claim(Registry(heir), 50)
+        await asyncio.sleep(0.05)
+
+        assert second
+        assert (second.entry_id, second.ringing) == (first.entry_id, first.ringing)
+        assert second.is_takeover
+        assert second.epoch > first.epoch
+        assert await claim(Registry(heir), 60_000) is None
+        lost = await Registry(dead).renew([first.entry_id], places=10, draining=False)
+        assert lost == {first.entry_id}
+        kept = await Registry(heir).renew([second.entry_id], places=10, draining=False)
+        assert kept == set()
+
+
+@pytest.mark.parametrize("entry", [b"rubbish", b"\x91\xcc\xc8", b"\x92\x01\x05"])
+async def test_an_unreadable_dispatch_is_cleared_away(
+    entry: bytes, redis: str, peek: Peek, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        peek("XADD", keys.DISPATCH, "*", "CA0", entry)
+        peek("HSET", keys.EPOCHS, "CA0", 0)
+        await ring(registry)
+
+        assert await claim(registry) is None
+        assert (await claimed(registry)).ringing.call_sid == "CA1"
+    assert peek("XLEN", keys.DISPATCH) == 1
+    assert peek("HKEYS", keys.EPOCHS) == [b"CA1"]
+    assert [record.message for record in caplog.records] == ["unreadable dispatch"]
+
+
+# -- workers come and go ---------------------------------------------------------------
+
+
+async def test_workers_alive_are_those_that_renewed_lately(redis: str, peek: Peek) -> None:
+    async with opened(redis, "w1") as one, opened(redis, "w2") as two:
+        assert await Registry(one).alive() == []
+        await enrolled(one)
+        await enrolled(two)
+        peek("HSET", keys.WORKERS, "silent", "10 0 0 1700000000000")
+
+        assert sorted(await Registry(one).alive()) == ["w1", "w2"]
+        Registry(two).retire()
+        await two.flush()
+        assert await Registry(one).alive() == ["w1"]
+
+
+async def test_what_a_retired_worker_had_claimed_can_be_taken_over(redis: str) -> None:
+    """SIGTERM can come between a claim and its answer."""
+    async with opened(redis, "w1") as one, opened(redis, "w2") as two:
+        await ring(Registry(one))
+        await claimed(Registry(one))
+        Registry(one).retire()
+        await one.flush()
+        await asyncio.sleep(0.02)
+
+        assert await claim(Registry(two), 10)
+
+
+# -- the end -------------------------------------------------------------------------
+
+
+async def test_a_closed_call_says_why(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry)
+        registry.abandon("CA1", "caller hung up")
+        call = await registry.call("CA1")
+
+    assert call
+    assert (call.state, call.cause) == (State.ENDED, "caller hung up")
+    assert call.ended_ms >= call.started_ms > 0
+
+
+async def whole_call(edge: Bus, worker: Bus, call_sid: str, streams: list[str]) -> None:
+    """A call from ring to end, with a word of everyone."""
+    desk, registry = Registry(edge), Registry(worker)
+    await ring(desk, call_sid, "t1")
+    won = await take(worker, registry)
+    journal = worker.journal(call_sid, won.epoch)
+    for stream_sid in streams:
+        await desk.add_token(call_sid, "t2")
+        await desk.attach(call_sid, stream_sid)
+        edge.up(call_sid, stream_sid).send("1-0", Mark("a"))
+        worker.down(call_sid, stream_sid).send(f"{won.epoch}-1", Mark("a"))
+    registry.save_cursor(call_sid, streams[-1], 1)
+    await edge.flush()
+    registry.close(won, "bye")
+    journal.write(Over("bye"))
+    registry.finish(won, streams, keep_for_s=600)
+    await worker.flush()
+
+
+async def test_a_finished_call_leaves_only_what_expires(redis: str, peek: Peek) -> None:
+    async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
+        await whole_call(edge, worker, "CA1", ["MZ1", "MZ2"])
+
+        left = {
+            name.decode(): peek("TTL", name)
+            for name in peek("KEYS", "{0}:*")
+            if b"inbox" not in name
+        }
+    assert set(left) == {
+        CALL,
+        keys.log(0, "CA1"),
+        *(make(0, stream) for make in (keys.up, keys.down) for stream in ("MZ1", "MZ2")),
+    }
+    assert all(590 <= ttl <= 600 for ttl in left.values())
+    assert keys_without_ttl(peek) == []
+
+
+async def test_a_finished_call_takes_no_place(redis: str, peek: Peek) -> None:
+    async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
+        await whole_call(edge, worker, "CA1", ["MZ1"])
+
+    pending = peek("XPENDING", keys.DISPATCH, keys.GROUP)
+    assert peek("XLEN", keys.DISPATCH) == 0
+    assert pending["pending"] == 0
+    assert peek("EXISTS", keys.EPOCHS) == 0
+
+
+async def test_a_late_word_of_the_edge_does_not_change_how_long_it_stays(
+    redis: str, peek: Peek
+) -> None:
+    async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
+        await whole_call(edge, worker, "CA1", ["MZ1"])
+        edge.journal("CA1").write(Onset(1))
+
+    assert peek("TTL", keys.log(0, "CA1")) <= 600
+    assert peek("TTL", CALL) <= 600
+
+
+async def test_nothing_brings_back_a_forgotten_call_for_good(redis: str, peek: Peek) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        registry.abandon("CA1", "late")
+        registry.save_cursor("CA2", "MZ1", 5)
+        await registry.attach("CA3", "MZ1")
+        await registry.add_token("CA4", "t")
+        await registry.take_token("CA5", "t")
+        await bus.flush()
+
+        assert len(peek("KEYS", "{0}:call:*")) == 4
+        assert keys_without_ttl(peek) == []

@@ -1,0 +1,143 @@
+"""Twilio's Media Streams protocol, as values: text frames in, messages out, and back.
+
+Counters on the wire are strings. What we send has exactly the documented
+fields: anything more is an invalid message to Twilio (warning 31951).
+"""
+
+import re
+from base64 import b64encode
+from binascii import a2b_base64
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from shared.messages import Audio, Clear, Digit, Ended, Mark, Up
+from shared.vocabulary import BadMessage
+
+# What reading foreign JSON can raise. These, and only these, become BadMessage.
+_MALFORMED = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+
+_SID = re.compile(r"(CA|MZ)[0-9a-fA-F]{32}")
+
+# Redis' stream ids are 64 bits wide; no call has this many messages.
+_MAX_COUNT = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The stream's first message with anything in it."""
+
+    call_sid: str
+    stream_sid: str
+    sequence: int
+    parameters: dict[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message of a stream that has started, and its sequence number."""
+
+    sequence: int
+    message: Up
+
+
+def is_sid(text: str, prefix: str) -> bool:
+    """Whether this is a SID of Twilio's: the prefix and 32 hexadecimal digits."""
+    return text.startswith(prefix) and _SID.fullmatch(text) is not None
+
+
+def parse(text: str, clock: int = 0) -> Started | Received | None:
+    """Read one text frame from Twilio.
+
+    Args:
+        clock: Timestamp of the caller's newest frame, ms: the time of what carries none itself.
+
+    Returns:
+        None for a message with nothing in it for us: `connected`, another track's
+        sound, and any event that Twilio adds after this was written.
+
+    Raises:
+        BadMessage: If an event that we know lacks what its name promises.
+    """
+    try:
+        event = orjson.loads(text)
+        match event["event"]:
+            case "media":
+                return _media(event)
+            case "mark":
+                return Received(_count(event), Mark(_text(event["mark"]["name"]), clock))
+            case "dtmf":
+                return Received(_count(event), Digit(_digit(event["dtmf"]["digit"]), clock))
+            case "start":
+                return _start(event)
+            case "stop":
+                return Received(_count(event), Ended("caller hung up"))
+            case _:
+                return None
+    except _MALFORMED as exc:
+        # Only the kind of error, and no cause: the rest may quote the caller.
+        raise BadMessage(f"twilio: {type(exc).__name__}") from None
+
+
+def _media(event: dict[str, Any]) -> Received | None:
+    media = event["media"]
+    if media.get("track", "inbound") != "inbound":
+        return None
+    mulaw = a2b_base64(media["payload"], strict_mode=True)
+    timestamp = int(_text(media["timestamp"]))
+    if not 0 <= timestamp < _MAX_COUNT:
+        raise ValueError("timestamp")
+    return Received(_count(event), Audio(mulaw, timestamp))
+
+
+def _start(event: dict[str, Any]) -> Started:
+    start = event["start"]
+    call_sid, stream_sid = _text(start["callSid"]), _text(start["streamSid"])
+    if not (is_sid(call_sid, "CA") and is_sid(stream_sid, "MZ")):
+        raise ValueError("SID")
+    form = start["mediaFormat"]
+    if (form["encoding"], form["sampleRate"], form["channels"]) != ("audio/x-mulaw", 8000, 1):
+        raise ValueError("mediaFormat")
+    parameters = start.get("customParameters") or {}
+    known = {_text(name): _text(value) for name, value in parameters.items()}
+    return Started(call_sid, stream_sid, _count(event), known)
+
+
+def _count(event: dict[str, Any]) -> int:
+    count = int(_text(event["sequenceNumber"]))
+    if not 0 < count < _MAX_COUNT:
+        raise ValueError("sequenceNumber")
+    return count
+
+
+def _digit(value: Any) -> str:
+    if _text(value) not in tuple("0123456789*#ABCD"):
+        raise ValueError("digit")
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value
+
+
+class Writer:
+    """Renders what goes to one stream. Its SID was checked when it came, so it needs no escape."""
+
+    def __init__(self, stream_sid: str) -> None:
+        head = f'","streamSid":"{stream_sid}"'
+        self._media = f'{{"event":"media{head},"media":{{"payload":"'
+        self._mark = f'{{"event":"mark{head},"mark":{{"name":"'
+        self._clear = f'{{"event":"clear{head}}}'
+
+    def render(self, message: Audio | Mark | Clear) -> str:
+        """The text frame for one message."""
+        match message:
+            case Audio(mulaw):
+                return f'{self._media}{b64encode(mulaw).decode()}"}}}}'
+            case Mark(name):
+                return f'{self._mark}{name}"}}}}'
+            case Clear():
+                return self._clear

@@ -1,0 +1,42 @@
+"""What Twilio is told to do with a call: TwiML documents."""
+
+from collections.abc import Mapping
+
+from twilio.twiml.voice_response import Connect, VoiceResponse
+
+AFTER_PATH = "/twilio/after"
+
+BUSY = "All our lines are busy. Please call again later."
+APOLOGY = "Sorry, something went wrong on our side. Please call again later."
+
+
+def connect(stream_url: str, parameters: Mapping[str, str], notice: str = "") -> str:
+    """Say the notice, then give the call to the stream.
+
+    When the stream ends, however it ends, Twilio asks `/twilio/after` what is next:
+    by the action of `<Connect>`, and should that be passed over, by the verb after it.
+    """
+    document = VoiceResponse()
+    if notice:
+        document.say(notice)
+    verb = Connect(action=AFTER_PATH, method="POST")
+    stream = verb.stream(url=stream_url)
+    for name, value in parameters.items():
+        stream.parameter(name=name, value=value)
+    document.append(verb)
+    document.redirect(AFTER_PATH, method="POST")
+    return str(document)
+
+
+def hang_up(say: str = "") -> str:
+    """Put the phone down, after a last word if there is one."""
+    document = VoiceResponse()
+    if say:
+        document.say(say)
+    document.hangup()
+    return str(document)
+
+
+def nothing() -> str:
+    """An answer for a call that is over already."""
+    return str(VoiceResponse())

@@ -1,0 +1,326 @@
+"""Agent files: what goes to Deepgram, and what is said of a file that cannot be used."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.calls import Ringing
+from worker.agents import AgentFile, BadAgentFile, Bridge, choose, load, load_folder
+
+AGENTS = Path(__file__).parents[2] / "agents"
+RINGING = Ringing("CA1", caller="+15550100", called="+15550199")
+
+Write = Callable[..., Path]
+
+
+def settings(path: Path, ringing: Ringing = RINGING) -> dict[str, Any]:
+    """The Settings of a file, for a call."""
+    agent, _ = load(path)
+    message: dict[str, Any] = json.loads(agent.settings_for(ringing))
+    return message
+
+
+# -- what comes with the product ----------------------------------------------
+
+
+def test_the_default_agent_is_the_guides() -> None:
+    message = settings(AGENTS / "default.yaml")
+
+    assert message["agent"]["greeting"] == "Hello, how are you today?"
+    assert message["agent"]["think"]["prompt"] == "You are a helpful car seller."
+    assert message["agent"]["think"]["provider"] == {"type": "open_ai", "model": "gpt-4o-mini"}
+    assert message["agent"]["speak"]["provider"]["model"] == "aura-2-thalia-en"
+    assert message["agent"]["listen"]["provider"] == {
+        "type": "deepgram",
+        "version": "v2",
+        "model": "flux-general-en",
+        "eot_timeout_ms": 3000,
+    }
+
+
+def test_the_default_agent_can_end_the_call() -> None:
+    declared = settings(AGENTS / "default.yaml")["agent"]["think"]["functions"]
+
+    assert [each["name"] for each in declared] == ["end_call"]
+    assert declared[0]["defer_until_eot"] is True
+
+
+def test_the_folder_loads_without_a_warning() -> None:
+    agents, warnings = load_folder(AGENTS)
+
+    assert "default" in agents
+    assert warnings == []
+
+
+# -- passed through -----------------------------------------------------------
+
+
+def test_what_deepgram_adds_tomorrow_goes_through(agent_file: Write) -> None:
+    path = agent_file("""
+agent:
+  added: {deep: [1, 2.5, null, true]}
+  listen: {provider: {type: deepgram, tomorrow: x}}
+settings: {tags: [a], added_beside: {b: 1}}
+""")
+
+    message = settings(path)
+
+    assert message["agent"]["added"] == {"deep": [1, 2.5, None, True]}
+    assert message["agent"]["listen"] == {"provider": {"type": "deepgram", "tomorrow": "x"}}
+    assert message["added_beside"] == {"b": 1}
+    assert message["tags"] == ["a"]
+
+
+def test_an_agent_block_alone_is_an_agent_file(agent_file: Write) -> None:
+    path = agent_file("greeting: Hi.\nthink: {prompt: Be brief.}\n")
+
+    assert settings(path)["agent"] == {"greeting": "Hi.", "think": {"prompt": "Be brief."}}
+
+
+def test_a_whole_settings_message_is_one(agent_file: Write) -> None:
+    message = {
+        "type": "Settings",
+        "mip_opt_out": True,
+        "audio": {"input": {"encoding": "linear16", "sample_rate": 48000}},
+        "agent": {"greeting": "Hi."},
+    }
+
+    rendered = settings(agent_file(json.dumps(message)))
+
+    assert rendered["mip_opt_out"] is True
+    assert rendered["agent"] == {"greeting": "Hi."}
+    # The telephone's sound is what it is, whatever the file was written for.
+    assert rendered["audio"]["input"] == {"encoding": "mulaw", "sample_rate": 8000}
+
+
+def test_the_audio_is_the_telephones_whatever_stands_beside_the_agent(agent_file: Write) -> None:
+    path = agent_file("agent: {greeting: Hi.}\nsettings: {audio: {input: {}}}\n")
+
+    assert settings(path)["audio"]["output"] == {
+        "encoding": "mulaw",
+        "sample_rate": 8000,
+        "container": "none",
+    }
+
+
+@pytest.mark.parametrize(
+    ("listen", "flux"),
+    [
+        ("{provider: {type: deepgram, version: v2, model: flux-general-en}}", True),
+        ("{provider: {type: deepgram, model: flux-general-multi}}", True),
+        ("{provider: {type: deepgram, model: nova-3}}", False),
+        ("[{provider: {type: deepgram, version: v2, model: flux-general-en}}]", True),
+        ("{}", False),
+        ("null", False),
+    ],
+)
+def test_flux_is_known_by_its_provider(agent_file: Write, listen: str, *, flux: bool) -> None:
+    agent, _ = load(agent_file(f"agent:\n  listen: {listen}\n"))
+
+    assert agent.uses_flux is flux
+
+
+# -- placeholders -------------------------------------------------------------
+
+
+def test_placeholders_are_filled_in_greeting_and_prompt(agent_file: Write) -> None:
+    path = agent_file("""
+agent:
+  greeting: Hello ${name}, you called ${to}.
+  think: {prompt: "The caller is ${from}."}
+""")
+    ringing = Ringing("CA1", "+15550100", "+15550199", parameters={"name": "Ann"})
+
+    agent = settings(path, ringing)["agent"]
+
+    assert agent["greeting"] == "Hello Ann, you called +15550199."
+    assert agent["think"]["prompt"] == "The caller is +15550100."
+
+
+def test_each_of_several_thinks_is_filled(agent_file: Write) -> None:
+    path = agent_file("""
+agent: {think: [{prompt: "1 ${from}"}, {provider: {type: x}}, {prompt: "3 ${from}"}]}
+bridge: {tools: [end_call]}
+""")
+
+    think = settings(path)["agent"]["think"]
+
+    assert [each.get("prompt") for each in think] == ["1 +15550100", None, "3 +15550100"]
+    assert [each["functions"][0]["name"] for each in think] == ["end_call"] * 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It costs $5 or $$6.",
+        "${unknown} and ${env:KEY}",
+        "$from and $to without braces",
+        "a lone $ and ${",
+    ],
+)
+def test_what_is_no_placeholder_stays(agent_file: Write, text: str) -> None:
+    path = agent_file(f"agent: {{greeting: {json.dumps(text)}}}\n")
+
+    assert settings(path)["agent"]["greeting"] == text
+
+
+def test_a_parameter_cannot_pose_as_the_callers_number(agent_file: Write) -> None:
+    path = agent_file('agent: {greeting: "${from}"}\n')
+    ringing = Ringing("CA1", "+15550100", "+15550199", parameters={"from": "+1666"})
+
+    assert settings(path, ringing)["agent"]["greeting"] == "+15550100"
+
+
+def test_what_a_parameter_holds_is_not_filled_again(agent_file: Write) -> None:
+    path = agent_file('agent: {greeting: "${name}"}\n')
+    ringing = Ringing("CA1", "+15550100", "+1", parameters={"name": "${from}"})
+
+    assert settings(path, ringing)["agent"]["greeting"] == "${from}"
+
+
+def test_one_call_leaves_nothing_in_the_file(agent_file: Write) -> None:
+    agent, _ = load(
+        agent_file('agent: {think: {prompt: "${from}"}}\nbridge: {tools: [end_call]}\n')
+    )
+
+    first = agent.settings_for(Ringing("CA1", "+1", "+2"))
+    second = json.loads(agent.settings_for(Ringing("CA2", "+3", "+4")))
+
+    assert "+1" in first
+    assert second["agent"]["think"]["prompt"] == "+3"
+    assert len(second["agent"]["think"]["functions"]) == 1
+
+
+def test_functions_of_ones_own_stay_before_ours(agent_file: Write) -> None:
+    path = agent_file("""
+agent: {think: {functions: [{name: book}]}}
+bridge: {tools: [end_call]}
+""")
+
+    functions = settings(path)["agent"]["think"]["functions"]
+
+    assert [each["name"] for each in functions] == ["book", "end_call"]
+
+
+# -- the bridge's part --------------------------------------------------------
+
+
+def test_the_bridges_part_is_read(agent_file: Write, tmp_path: Path) -> None:
+    (tmp_path / "sorry.ulaw").write_bytes(b"\x55")
+    (tmp_path / "hold.ulaw").write_bytes(b"\x66")
+    path = agent_file("""
+agent: {}
+bridge:
+  tools: [end_call]
+  protect_greeting: true
+  goodbye: Bye.
+  go_on: Go on.
+  hold: Wait.
+  hold_sound: hold.ulaw
+  apology: Sorry.
+  apology_sound: sorry.ulaw
+""")
+
+    agent, _ = load(path)
+
+    assert agent.bridge == Bridge(
+        tools=("end_call",),
+        protect_greeting=True,
+        goodbye="Bye.",
+        go_on="Go on.",
+        hold="Wait.",
+        hold_sound=str(tmp_path / "hold.ulaw"),
+        apology="Sorry.",
+        apology_sound=str(tmp_path / "sorry.ulaw"),
+    )
+
+
+def test_it_may_be_left_out(agent_file: Write) -> None:
+    agent, _ = load(agent_file("agent: {}\nbridge:\nsettings:\n"))
+
+    assert agent.bridge == Bridge()
+    assert agent.settings == {}
+
+
+# -- bad files ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "complaint"),
+    [
+        ("", 1, "must be a mapping"),
+        ("- a\n- b\n", 1, "must be a mapping"),
+        ("just words\n", 1, "must be a mapping"),
+        ("agent: {}\n\nbrigde: {}\n", 3, "brigde: is not known here"),
+        ("agent: {}\nbridge:\n  tols: []\n", 3, "bridge.tols: is not known here"),
+        ("agent: {}\nbridge:\n  tools: end_call\n", 3, "bridge.tools: must be a list"),
+        ("agent: {}\nbridge:\n  tools:\n  - end_call\n  - fly\n", 5, "bridge.tools.1: no such"),
+        ("agent: {}\nbridge:\n  tools:\n  - name: end_call\n", 4, "bridge.tools.0: no such"),
+        ("agent: {}\nbridge:\n  goodbye: 7\n", 3, "bridge.goodbye: must be a text"),
+        ("agent: {}\nbridge:\n  protect_greeting: 1\n", 3, "protect_greeting: must be true"),
+        ("agent: {}\nbridge:\n  apology_sound: no.ulaw\n", 3, "apology_sound: no such file"),
+        ("agent: {}\nbridge: x\n", 2, "bridge: must be a mapping"),
+        ("agent: {}\nsettings: x\n", 2, "settings: must be a mapping"),
+        ("agent: 7d1f0b5e-0c0b-4f2d-9f43-2a4f6f1c3a10\n", 1, "agent: must be a mapping"),
+        ("agent:\n  listen: x\n", 2, "agent.listen: must be a mapping"),
+        ("agent:\n  speak:\n  - {}\n  - x\n", 4, "agent.speak.1: must be a mapping"),
+        ("agent:\n  think:\n    provider: x\n", 3, "agent.think.provider: must be a mapping"),
+        (
+            "agent:\n  think:\n    provider: open_ai\n    model: gpt-4o-mini\n",
+            3,
+            "agent.think.provider: must be a mapping",
+        ),
+        ("agent:\n  think:\n    functions: {}\n", 3, "agent.think.functions: must be a list"),
+        ("agent:\n  think:\n    prompt: [a]\n", 3, "agent.think.prompt: must be a text"),
+        ("agent:\n  greeting: 5\n", 2, "agent.greeting: must be a text"),
+        ("agent: {}\nsettings:\n  tags: [2026-01-01]\n", 3, "settings.tags.0: "),
+        ("agent:\n  x:\n    y: 2026-01-01T10:00:00Z\n", 3, "agent.x.y: "),
+        ("agent:\n  x: .nan\n", 2, "agent.x: "),
+        ("agent: {}\nbridge: {a: [}\n", 2, "not YAML"),
+        ("agent: {}\nx: 2026-99-99\n", 0, "not YAML"),
+        ("agent: !!python/object:os.system {}\n", 1, "not YAML"),
+        ("agent: {[1]: 2}\n", 1, "not YAML"),
+    ],
+)
+def test_a_bad_file_is_named_with_line_and_field(
+    agent_file: Write, text: str, line: int, complaint: str
+) -> None:
+    path = agent_file(text)
+
+    with pytest.raises(BadAgentFile) as bad:
+        load(path)
+
+    assert str(bad.value).startswith(f"{path}:{line}: " if line else f"{path}: ")
+    assert complaint in str(bad.value)
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "default.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(BadAgentFile, match=r"default\.yaml: cannot be read"):
+        load(path)
+
+
+def test_a_folder_without_a_default_is_none(tmp_path: Path) -> None:
+    with pytest.raises(BadAgentFile, match=r"default\.yaml: missing"):
+        load_folder(tmp_path)
+
+
+# -- which agent answers ------------------------------------------------------
+
+
+def test_the_parameter_chooses_the_agent_and_else_the_default_answers(agent_file: Write) -> None:
+    agent_file("agent: {greeting: A}\n")
+    folder = agent_file("agent: {greeting: B}\n", "sales.yaml").parent
+    agents, _ = load_folder(folder)
+
+    def chosen(name: str) -> AgentFile:
+        return choose(agents, Ringing("CA1", "+1", "+2", agent=name))
+
+    assert chosen("sales").name == "sales"
+    assert chosen("").name == "default"
+    assert chosen("no such agent").name == "default"

@@ -1,0 +1,191 @@
+"""A conversation outlives its worker: the next one finds all of it on the bus."""
+
+from typing import Any
+
+import pytest
+
+from shared import record
+from shared.messages import Audio, Digit, Down, Mark, Sentence
+from shared.record import Attached, Entry, Finished, Heard, Said, Taken
+from tests.worker.driver import (
+    APOLOGY_SOUND,
+    APPLIED,
+    LOUD_FRAME,
+    SETTINGS,
+    WELCOME,
+    Driver,
+    sentence,
+)
+from worker.terms import Inherited
+
+SECOND = b"\x20" * 8000
+GO_ON = "(Please go on.)"
+
+
+def entries(call: Driver, kind: type) -> list[Any]:
+    return [each for each in call.log() if isinstance(each, kind)]
+
+
+def injected(call: Driver) -> list[str]:
+    return [each["content"] for each in call.told() if each["type"] == "InjectUserMessage"]
+
+
+def inherited(*log: Entry, **rest: Any) -> Inherited:
+    return Inherited([(0, entry) for entry in (Attached("MZ1", "e"), *log)], **rest)
+
+
+def rejoined(*log: Entry, **rest: Any) -> Driver:
+    """A call whose phone was there before its owner."""
+    call = Driver(inherited=inherited(*log, **rest))
+    call.conversation.rejoined(call.now)
+    call._take()
+    return call
+
+
+HELLO: tuple[Entry, ...] = (Taken("w", 1), Said(1, "Hello.", 0), Finished(0))
+HELLO_SOUND: tuple[Down, ...] = (Sentence(1), Audio(SECOND), Mark("1-1"))
+
+
+def test_a_new_owner_goes_on_where_the_former_was() -> None:
+    log = (*HELLO, Heard("Hi.", 90), Said(2, "One two three four.", 95), Taken("x", 2))
+    down = (*HELLO_SOUND, Sentence(2), Audio(b"\x20" * 4800), Mark("1-2"), Audio(b"\x20" * 960))
+    call = rejoined(*log, down=down, echoes=[("1-1", 900)], cursor=120)
+    call.forget()
+    call.says(WELCOME)
+
+    assert call.listens_after == [120]
+    assert [each["content"] for each in call.context()] == ["Hello.", "Hi.", "One two"]
+    call.says(APPLIED)
+    assert injected(call) == [GO_ON]
+
+
+def test_a_sentence_whose_sound_had_not_come_was_not_said() -> None:
+    log = (*HELLO, Heard("Hi.", 90), Said(2, "One two three four.", 95), Taken("x", 2))
+    call = rejoined(*log, down=HELLO_SOUND, echoes=[("1-1", 900)], cursor=120)
+    call.says(WELCOME, APPLIED)
+
+    assert injected(call) == ["Hi."]
+
+
+def test_its_sentences_and_turns_are_numbered_on() -> None:
+    call = rejoined(*HELLO, Taken("x", 2), down=HELLO_SOUND, echoes=[("1-1", 900)])
+    call.says(WELCOME, APPLIED, sentence("Well?"), SECOND)
+
+    assert entries(call, Said)[-1].sentence == 2
+    assert Sentence(2) in call._phone
+
+
+def test_a_new_owner_closes_what_the_former_left_open_with_a_mark() -> None:
+    down = (*HELLO_SOUND, Sentence(2), Audio(SECOND[:960]), Mark("1-2"), Audio(SECOND[:960]))
+    call = rejoined(*HELLO, down=down)
+
+    assert call.phone() == [Mark("m-1")]
+
+
+def test_keys_and_marks_that_the_log_speaks_of_are_skipped() -> None:
+    call = rejoined(*HELLO, record.Pressed("7", 130), down=HELLO_SOUND, cursor=100)
+    call.says(WELCOME, APPLIED)
+    call.forget()
+    for sequence in (129, 130, 131):
+        call.conversation.from_caller(sequence, Digit("7"), call.now)
+    call.wait(2)
+
+    assert [each.digits for each in entries(call, record.Pressed)] == ["7"]
+
+
+def test_the_settings_in_force_are_those_that_the_former_agent_accepted() -> None:
+    settings = '{"type": "Settings", "agent": {"greeting": "Hi.", "language": "de"}}'
+    call = rejoined(record.Configured(settings, "r-0"), *HELLO, down=HELLO_SOUND)
+    call.says(WELCOME)
+
+    assert call.told()[0]["agent"]["language"] == "de"
+
+
+def test_a_greeting_that_no_phone_got_is_said_by_the_next_owner() -> None:
+    log = [(0, entry) for entry in (*HELLO, Taken("x", 2))]
+    call = Driver(inherited=Inherited(log))
+    call.attach()
+    call.says(WELCOME)
+
+    assert call.agent() == [SETTINGS]
+
+
+def test_an_end_under_way_is_gone_on_with_and_needs_no_agent() -> None:
+    log = (*HELLO, record.Ending("agent ended the call", 90), Taken("x", 2))
+    call = rejoined(*log, down=HELLO_SOUND, echoes=[("1-1", 900)])
+    assert call.connects == 0
+    call.listen(4.2)
+
+    assert call.over == "agent ended the call"
+    assert call.agent() == []
+
+
+def test_an_end_under_way_waits_for_what_is_still_to_be_heard() -> None:
+    log = (*HELLO, record.Ending("agent ended the call", 90), Taken("x", 2))
+    call = rejoined(*log, down=HELLO_SOUND)
+    call.listen(4.5)
+    assert call.over == ""
+    call.caller(Mark("1-1", call.clock))
+
+    assert call.over == "agent ended the call"
+
+
+def poisoned(*taken_ms: int) -> Driver:
+    log: list[tuple[int, Entry]] = [(0, Attached("MZ1", "e"))]
+    log += [(at, Taken("w", at)) for at in taken_ms]
+    call = Driver(inherited=Inherited(log, HELLO_SOUND, [("1-1", 900)]))
+    call.conversation.rejoined(call.now)
+    call._take()
+    return call
+
+
+def test_a_call_that_three_takeovers_did_not_survive_ends_politely() -> None:
+    call = poisoned(0, 9000, 18_000, 27_000)
+    assert call.connects == 0
+    assert call.heard_by_phone() == APOLOGY_SOUND
+
+    call.listen(1.2)
+
+    assert call.over == "agent failed"
+
+
+@pytest.mark.parametrize("taken_ms", [(0, 9000, 18_000), (0, 9000, 18_000, 28_000)])
+def test_fewer_or_slower_are_bad_luck(taken_ms: tuple[int, ...]) -> None:
+    assert poisoned(*taken_ms).connects == 1
+
+
+def test_a_phone_that_says_nothing_to_its_new_owner_is_gone() -> None:
+    call = rejoined(*HELLO, down=HELLO_SOUND)
+    call.says(WELCOME, APPLIED)
+    call.wait(9.9)
+    assert call.over == ""
+
+    call.wait(0.2)
+
+    assert call.over == "phone lost"
+
+
+def test_nor_does_what_it_had_said_before_prove_that_it_is_there() -> None:
+    call = rejoined(*HELLO, down=HELLO_SOUND)
+    for _ in range(100):
+        call.frame(LOUD_FRAME)
+    call.wait(10)
+
+    assert call.over == "phone lost"
+
+
+def test_a_phone_that_goes_on_is_there() -> None:
+    call = rejoined(*HELLO, down=HELLO_SOUND)
+    call.says(WELCOME, APPLIED)
+    call.listen(30)
+
+    assert call.over == ""
+
+
+def test_a_call_whose_end_was_logged_is_not_ended_twice() -> None:
+    call = rejoined(*HELLO, record.Over("caller hung up"), down=HELLO_SOUND)
+    call.conversation.hung_up("caller hung up")
+    call._take()
+
+    assert call.over == "caller hung up"
+    assert entries(call, record.Over) == []

@@ -1,0 +1,144 @@
+"""The caller's sound on its way to the agent.
+
+Every frame goes on as it comes. Two things are mended on the way. What the
+caller says before the agent is ready waits for it, and follows at twice the
+speed of speech, since an agent need not take a minute in one gulp; and frames
+that Twilio left out are put back as silence, because an agent that hears no
+pause never ends a turn.
+
+Time here is the caller's stream clock, milliseconds, read off his frames. A
+session that listens again to what an agent had not understood reads frames that
+it has read before: the clock does not go back for that.
+"""
+
+from collections import deque
+
+from shared.messages import Audio
+from shared.sound import FRAME_BYTES, SILENCE, is_speech
+from worker.playout import BYTES_PER_MS
+
+# The caller's words kept until the agent is ready: a minute. Older ones are dropped.
+WAITING_BYTES = 480_000
+
+# How much faster than speech waiting frames follow.
+RESUME_SPEED = 2
+
+# A silence of which no more waits: enough for the agent to end a turn.
+SILENCE_FRAMES = 75
+
+# Speech frames among those waiting that make a turn of them: below, it is a click.
+SPOKEN_FRAMES = 10
+
+# A jump of the timestamps below this is a rounding; above, so much silence at most is put in.
+GAP_MS = 60
+FILL_AT_MOST_MS = 10_000
+
+# An utterance that began and then is quiet for so long, with no word confirmed, was a cough.
+QUIET_MS = 1200
+
+
+class Ear:
+    """What the caller's frames are turned into, and whether he is loud."""
+
+    def __init__(self) -> None:
+        self.clock = 0
+        """Milliseconds of the caller's stream, up to the end of his newest frame."""
+        self.last_loud = 0
+        """The clock when he was last loud in this utterance."""
+        self._end = 0
+        self._is_open = False
+        self._is_ready = False
+        self.given = 0
+        """Sequence number of the newest frame that went on; those behind it wait or are to come."""
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._waiting_bytes = 0
+        self._silent_frames = 0
+        self._loud_frames = 0
+
+    def attach(self) -> None:
+        """A new stream, whose clock starts anew."""
+        self.clock = self.last_loud = self._end = self.given = 0
+
+    def listen_again(self) -> None:
+        """Frames will come that have come before; until the agent is ready all wait for it."""
+        self._is_ready = False
+        self._is_open = False
+        self._waiting.clear()
+        self._waiting_bytes = self._silent_frames = self._loud_frames = self._end = 0
+
+    def frame(self, frame: Audio, sequence: int = 0) -> list[bytes]:
+        """One of the caller's frames, with its number. Returns what goes to the agent now."""
+        pieces = [frame.mulaw]
+        gap_ms = frame.timestamp - self._end if self._end else 0
+        if gap_ms > GAP_MS:
+            missing = min(gap_ms, FILL_AT_MOST_MS) * BYTES_PER_MS
+            pieces.insert(0, SILENCE * (missing - missing % FRAME_BYTES))
+        self._end = frame.timestamp + len(frame.mulaw) // BYTES_PER_MS
+        self.clock = max(self.clock, self._end)
+        if self._is_open and is_speech(frame.mulaw):
+            self.last_loud = self.clock
+        if self._is_ready and not self._waiting:
+            self.given = sequence
+            return pieces
+        for piece in pieces:
+            self._wait(piece, sequence)
+        return []
+
+    def _wait(self, piece: bytes, sequence: int) -> None:
+        is_loud = is_speech(piece)
+        self._loud_frames += is_loud
+        self._silent_frames = 0 if is_loud else self._silent_frames + 1
+        if self._silent_frames > SILENCE_FRAMES:
+            return
+        self._waiting.append((sequence, piece))
+        self._waiting_bytes += len(piece)
+        while self._waiting_bytes > WAITING_BYTES:
+            self._waiting_bytes -= len(self._waiting.popleft()[1])
+
+    def agent_is_ready(self) -> None:
+        """From now on frames go through, behind those that wait."""
+        self._is_ready = True
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether frames wait for their turn: `catch_up` is to be called each 20 ms."""
+        return bool(self._waiting)
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether somebody speaks in what waits."""
+        return self._loud_frames >= SPOKEN_FRAMES
+
+    def catch_up(self) -> list[bytes]:
+        """The next of the waiting frames, as many as go in 20 ms."""
+        count = min(RESUME_SPEED, len(self._waiting))
+        pieces = []
+        for _ in range(count):
+            self.given, piece = self._waiting.popleft()
+            self._waiting_bytes -= len(piece)
+            pieces.append(piece)
+        if self._is_open and any(map(is_speech, pieces)):
+            self.last_loud = self.clock  # to the agent he is loud now
+        if not self._waiting:
+            self._silent_frames = self._loud_frames = 0
+        return pieces
+
+    def open_utterance(self) -> None:
+        """The caller began to speak."""
+        self._is_open = True
+        self.last_loud = self.clock
+
+    def close_utterance(self) -> None:
+        """His words are confirmed, or somebody else's turn has come."""
+        self._is_open = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an utterance has begun and no word of it is confirmed."""
+        return self._is_open
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether an utterance is open in which nothing has been loud for a while."""
+        is_heard = self._is_open and not self._waiting
+        return is_heard and self.clock - self.last_loud >= QUIET_MS

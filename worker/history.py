@@ -1,0 +1,274 @@
+"""A call's past, folded from its log: what a new agent session must know to go on.
+
+    log ----fold----> Past ----> agent.context.messages, whose turn it is, where to listen again
+
+A session that takes a call over, one whose agent socket broke, and one that has
+just begun all start like this; for the last the log is empty, and so is the past.
+
+The context holds what was said and heard, one message a turn: the caller's
+confirmed words, the functions that were asked with what they answered, and of
+the agent's sentences the part that the caller heard. A noise is no turn, and a
+sentence whose sound never came was not said.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared import record
+from worker.keypad import pressed
+from worker.playout import whole_words
+
+# How fast an agent speaks, to tell how much of a sentence its first seconds were
+# when the rest of its sound never came.
+MS_A_CHARACTER = 65
+
+# What stands for an answer that nobody wrote down: the function may have run.
+UNKNOWN_OUTCOME = "interrupted, outcome unknown, do not repeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What came before."""
+
+    messages: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    """History objects, as `agent.context.messages` takes them."""
+    owed: str = field(default="", repr=False)
+    """The caller's last turn, if nothing of an answer was heard yet; not among the messages."""
+    was_cut_off: bool = False
+    """Whether the agent was in the middle of an answer."""
+    has_greeted: bool = False
+    turns: int = 0
+    sentences: int = 0
+    """Highest number of a sentence so far."""
+    up: int = 0
+    """Newest caller entry that the log speaks of, on the newest stream."""
+    onset: int = 0
+    """Caller entry at which an utterance began that is still open; 0 if none is."""
+    ending: str = ""
+    """Why the call is about to end, if the agent had asked for it."""
+    is_over: bool = False
+    settings: str = field(default="", repr=False)
+    """The Settings in force, without what this file adds; empty if none were accepted yet."""
+    taken_ms: tuple[int, ...] = ()
+    """When each owner took the call, server ms."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has been said: the greeting is still to come."""
+        return not self.messages and not self.owed and not self.has_greeted
+
+
+@dataclass(slots=True)
+class _Sentence:
+    number: int
+    text: str
+    heard: str | None = None  # the part that was heard, if it was cut
+    is_held: bool = False  # its sound waits with the owner, for a phone
+
+
+@dataclass(slots=True)
+class _Tool:
+    id: str
+    name: str
+    arguments: str
+    answer: str = UNKNOWN_OUTCOME
+
+
+@dataclass(slots=True)
+class _Fold:
+    """The state of the fold: turns of the caller (str), sentences and functions, in order."""
+
+    items: list[str | _Sentence | _Tool] = field(default_factory=list)
+    turns: int = 0
+    sentences: int = 0
+    up: int = 0
+    onset: int = 0
+    is_answering: bool = False
+    ending: str = ""
+    is_over: bool = False
+    settings: str = ""
+    taken: list[int] = field(default_factory=list)
+    has_phone: bool = False
+
+    def add(self, at_ms: int, entry: record.Entry) -> None:
+        """Take in one entry."""
+        self.up = max(self.up, getattr(entry, "up", 0))
+        match entry:
+            case record.Taken():
+                self.taken.append(at_ms)
+                self._lose_held()
+            case record.Released():
+                self.taken.clear()  # those that gave it away did not die of it
+            case record.Attached():
+                self.up = self.onset = 0  # a new stream counts anew
+                self._phone(is_there=True)
+            case record.Lost():
+                self._phone(is_there=False)
+            case record.Onset(up, barge_in):
+                self.onset = up
+                self.is_answering = self.is_answering and not barge_in
+            case record.Heard(text):
+                self._hear(text)
+            case record.Said(number, text, _, behavior):
+                self._say(number, text, behavior)
+            case record.Cut(number, _, _, text):
+                self._cut(number, text)
+            case record.Finished():
+                self.is_answering = False
+            case record.ToolAsked(call_id, name, arguments):
+                self.items.append(_Tool(call_id, name, arguments))
+                self.is_answering = True
+            case record.ToolAnswered(call_id, _, content):
+                self._answer(call_id, content)
+                self.is_answering = True  # what the agent makes of it is still to come
+            case record.Pressed(digits):
+                self.items.append(pressed(digits))
+                self.is_answering = False
+            case record.Ending(cause):
+                self.ending = cause
+            case record.Configured(settings):
+                self.settings = settings
+            case record.Over():
+                self.is_over = True
+
+    def _hear(self, text: str) -> None:
+        self.onset = 0
+        if text.strip():
+            self.turns += 1
+            self.items.append(text)
+            self.is_answering = False
+
+    def _say(self, number: int, text: str, behavior: str) -> None:
+        self.sentences = max(self.sentences, number)
+        if behavior != "bridge":
+            self.onset = 0
+            self.items.append(_Sentence(number, text, is_held=not self.has_phone))
+            self.is_answering = True
+
+    def _phone(self, *, is_there: bool) -> None:
+        self.has_phone = is_there
+        if is_there:
+            for sentence in self._held():
+                sentence.is_held = False
+
+    def _lose_held(self) -> None:
+        """What waited for a phone was lost with its owner: nobody will hear it."""
+        for sentence in self._held():
+            sentence.heard, sentence.is_held = "", False
+
+    def _held(self) -> list[_Sentence]:
+        return [item for item in self.items if isinstance(item, _Sentence) and item.is_held]
+
+    def _cut(self, number: int, text: str) -> None:
+        for item in self.items:
+            if isinstance(item, _Sentence) and item.number == number:
+                item.heard = text
+
+    def _answer(self, call_id: str, content: str) -> None:
+        for item in self.items:
+            if isinstance(item, _Tool) and item.id == call_id:
+                item.answer = content
+
+
+def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) -> Past:
+    """The past of a call.
+
+    Args:
+        log: Entries with their time, server ms, in order.
+        sounded_ms: Sound that was sent of each sentence whose end is not known, by its number:
+            of those that were under way when their worker or their agent died.
+    """
+    state = _Fold()
+    for at_ms, entry in log:
+        state.add(at_ms, entry)
+    _cut_short(state, sounded_ms)
+    # A sentence that nobody heard is no turn either: what stood around it is one.
+    state.items = [i for i in state.items if not isinstance(i, _Sentence) or _heard(i)]
+    owed = _owed(state)
+    messages = _messages(state.items)
+    return Past(
+        messages=tuple(messages),
+        owed=owed,
+        was_cut_off=state.is_answering and not owed,
+        has_greeted=any(isinstance(item, _Sentence) for item in state.items),
+        turns=state.turns,
+        sentences=state.sentences,
+        up=state.up,
+        onset=state.onset,
+        ending=state.ending,
+        is_over=state.is_over,
+        settings=state.settings,
+        taken_ms=tuple(state.taken),
+    )
+
+
+def _cut_short(state: _Fold, sounded_ms: dict[int, int]) -> None:
+    """Sentences under way at the death: of these was heard what had been sent, and no more."""
+    if not state.is_answering:
+        return
+    for item in reversed(state.items):
+        if not isinstance(item, _Sentence):
+            return
+        if item.heard is None and item.number in sounded_ms:
+            share = sounded_ms[item.number] / (len(item.text) * MS_A_CHARACTER or 1)
+            item.heard = item.text if share >= 1 else whole_words(item.text, share)
+
+
+def _heard(sentence: _Sentence) -> str:
+    return sentence.text if sentence.heard is None else sentence.heard
+
+
+def _owed(state: _Fold) -> str:
+    """Take the caller's last words off the items, if nothing has followed that anybody heard."""
+    words: list[str] = []
+    while state.items and isinstance(state.items[-1], str):
+        words.insert(0, state.items.pop())  # type: ignore[arg-type]
+    return " ".join(words)
+
+
+def _messages(items: Iterable[str | _Sentence | _Tool]) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = []
+    for item in items:
+        if isinstance(item, _Tool):
+            messages.append({"type": "History", "function_calls": [_function_call(item)]})
+            continue
+        role, text = ("user", item) if isinstance(item, str) else ("assistant", _heard(item))
+        if messages and messages[-1].get("role") == role:
+            messages[-1]["content"] += f" {text}"
+        else:
+            messages.append({"type": "History", "role": role, "content": text})
+    return messages
+
+
+def _function_call(tool: _Tool) -> dict[str, Any]:
+    return {
+        "id": tool.id,
+        "name": tool.name,
+        "client_side": True,
+        "arguments": tool.arguments,
+        "response": tool.answer,
+    }
+
+
+def with_past(settings: str, past: Past, *, answer_owed: bool) -> str:
+    """A Settings message that goes on where the past ended.
+
+    Args:
+        settings: The message as for a new call.
+        answer_owed: Whether the caller's unanswered turn goes into the context, because more
+            of it is still to be heard; otherwise it is injected, to be answered by itself.
+    """
+    if past.is_new:
+        return settings
+    message = json.loads(settings)
+    messages = list(past.messages)
+    if past.owed and answer_owed:
+        messages.append({"type": "History", "role": "user", "content": past.owed})
+    agent = message["agent"]
+    agent.pop("greeting", None)
+    if messages:
+        before = agent.get("context", {}).get("messages", [])
+        agent["context"] = {**agent.get("context", {}), "messages": [*before, *messages]}
+    return json.dumps(message)

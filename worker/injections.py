@@ -1,0 +1,78 @@
+"""Words that we put into the conversation: for the agent to say, or to answer as the caller's.
+
+The agent takes none before it is ready, and refuses them while somebody speaks:
+those wait, these are tried once more when that turn is over. What is injected as
+the caller's comes back as his confirmed words; it is not for the log, as he did
+not say it.
+"""
+
+from collections import deque
+
+# Those that wait for the agent to be ready. Older ones are dropped.
+EARLY = 8
+
+
+class Injections:
+    """What was injected, and what still must be. Messages are text frames for the agent."""
+
+    def __init__(self) -> None:
+        self._is_ready = False
+        self._early: deque[tuple[str, str]] = deque(maxlen=EARLY)
+        self._last = ""
+        self._is_refused = False
+        self._ours: set[str] = set()
+
+    def send(self, message: str, words: str = "") -> list[str]:
+        """Inject. Returns what goes to the agent now.
+
+        Args:
+            words: Those that will come back as the caller's; empty for what the agent says.
+        """
+        if words:
+            self._ours.add(words)
+        if not self._is_ready:
+            if (message, words) not in self._early:
+                self._early.append((message, words))
+            return []
+        self._last = message
+        return [message]
+
+    def ready(self) -> list[str]:
+        """The agent is ready. Returns what has waited for that."""
+        self._is_ready = True
+        waited = [message for message, _ in self._early]
+        self._early.clear()
+        self._last = waited[-1] if waited else ""
+        return waited
+
+    def lost(self) -> None:
+        """There is no agent until the next one is ready; what was sent will not come back."""
+        self._is_ready = self._is_refused = False
+        self._ours = {words for _, words in self._early if words}
+
+    def take_back(self, words: str) -> None:
+        """What still waits to be injected as these words is not wanted any more."""
+        self._early = deque((each for each in self._early if each[1] != words), maxlen=EARLY)
+        self._ours.discard(words)
+
+    def refuse(self) -> bool:
+        """The agent did not take the last one. Returns whether it will be tried again."""
+        self._is_refused = bool(self._last)
+        return self._is_refused
+
+    def again(self) -> list[str]:
+        """The turn in the way is over. Returns what was refused, to be tried once more."""
+        if not self._is_refused:
+            return []
+        message, self._last, self._is_refused = self._last, "", False
+        return [message]
+
+    def forget_refused(self) -> None:
+        """What was refused is not wanted any more."""
+        self._is_refused = False
+
+    def is_ours(self, words: str) -> bool:
+        """Whether these confirmed words are not the caller's; each is asked about once."""
+        is_ours = words in self._ours
+        self._ours.discard(words)
+        return is_ours

@@ -1,0 +1,244 @@
+"""The worker's process: it claims calls, gives each an owner, and shows that it lives.
+
+Twice a second it renews its leases, all in one script, and looks for calls that
+wait. In between, a note in its inbox tells of a new one at once. SIGTERM means:
+no new calls, give those there are to other workers in moments when nobody speaks, and
+go. With nobody to give them to, serve them, and at DRAIN_S leave them to whoever comes.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import uvloop
+
+from shared import logs
+from shared.bus import Bus, BusError, Registry, open_bus
+from shared.calls import INTERNAL_ERROR, Claim
+from shared.messages import Attach, Dispatched, HungUp, Note
+from shared.settings import BadSetting, Settings, read
+from worker.agents import AgentFile, BadAgentFile, choose, load_folder
+from worker.health import probes
+from worker.session import Means, Session
+
+log = logging.getLogger("worker")
+
+# Leases are renewed this often: four times within the shortest useful lease.
+BEAT_S = 0.5
+
+# While draining: how often to look for quiet moments, and how many calls go at once, since
+# their new owners all open agent sockets.
+LOOK_S = 0.05
+HAND_OFFS = 4
+
+# A call idle for longer than any Redis is away was released: it may be taken without waiting.
+RELEASED_MS = 12 * 3600 * 1000
+
+# Without Redis for this long every call of ours is over, or somebody else's. Longer than an
+# edge waits before it ends them.
+BLIND_FOR_S = 20.0
+
+# Between two calls taken over from a dead worker, so that its calls spread over its peers.
+SPREAD_S = 0.02
+
+
+class Worker:
+    """All the calls of one process."""
+
+    def __init__(self, settings: Settings, agents: dict[str, AgentFile], bus: Bus) -> None:
+        self._settings = settings
+        self._agents = agents
+        self._bus = bus
+        self._registry = Registry(bus)
+        self._means = Means(bus, self._registry, settings)
+        self._sessions: dict[str, Session] = {}
+        self._look = asyncio.Event()
+        self._is_draining = False
+        self._up_at = 0.0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, then until the last call has ended."""
+        async with asyncio.TaskGroup() as tasks:
+            calls = tasks.create_task(self._claim_calls(tasks), name="claims")
+            beat = tasks.create_task(self._beat(), name="beat")
+            await stop.wait()
+            calls.cancel()
+            await self._drain()
+            beat.cancel()
+        self._registry.retire()
+
+    def _may_take_over(self) -> bool:
+        """Not before this worker has seen a whole lease pass: a Redis that comes back would
+        otherwise find every call idle, and every worker taking the others'.
+        """
+        since = self._bus.up_since
+        now = asyncio.get_running_loop().time()
+        return since is not None and now - since > self._settings.lease_s
+
+    def is_ready(self) -> bool:
+        """Whether this worker claims calls."""
+        return self._bus.is_up and not self._is_draining
+
+    def on_note(self, note: Note) -> None:
+        """Somebody left us a note."""
+        match note:
+            case Dispatched():
+                self._look.set()
+            case Attach(call_sid, stream_sid):
+                if session := self._sessions.get(call_sid):
+                    session.attach(stream_sid)
+            case HungUp(call_sid, cause):
+                if session := self._sessions.get(call_sid):
+                    session.hang_up(cause)
+
+    async def _claim_calls(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
+            self._look.clear()
+            if self._bus.is_up:
+                await self._claim_waiting(tasks)
+
+    async def _claim_waiting(self, tasks: asyncio.TaskGroup) -> None:
+        """New calls while there is room; a call whose worker died even if there is none."""
+        lease_ms = int(self._settings.lease_s * 1000)
+        try:
+            while True:
+                claim = await self._registry.claim(
+                    takeover_after_ms=lease_ms if self._may_take_over() else RELEASED_MS,
+                    wants_new=len(self._sessions) < self._settings.max_calls,
+                )
+                if claim is None:
+                    return
+                self._serve(claim, tasks)
+                if claim.is_takeover:
+                    await asyncio.sleep(SPREAD_S)
+        except BusError as exc:
+            log.warning("cannot claim", extra={"error": type(exc).__name__})
+
+    def _serve(self, claim: Claim, tasks: asyncio.TaskGroup) -> None:
+        call_sid = claim.ringing.call_sid
+        if old := self._sessions.get(call_sid):
+            old.let_go()
+        try:
+            session = Session(self._means, claim, choose(self._agents, claim.ringing))
+        except Exception as exc:  # noqa: BLE001 (a bulkhead: a call that cannot begin ends no other)
+            extra = {"call_sid": call_sid, "reason": logs.place(exc)}
+            log.error("call failed", extra=extra)
+            self._registry.close(claim, INTERNAL_ERROR)
+            self._registry.finish(claim, (), keep_for_s=self._settings.keep_for_s)
+            return
+        self._sessions[call_sid] = session
+        self._is_idle.clear()
+        what = "call taken over" if claim.is_takeover else "call claimed"
+        log.info(what, extra={"call_sid": call_sid, "epoch": claim.epoch})
+        tasks.create_task(self._run(session), name=f"call:{call_sid}")
+
+    async def _run(self, session: Session) -> None:
+        try:
+            await session.run()
+        finally:
+            if self._sessions.get(session.call_sid) is session:
+                del self._sessions[session.call_sid]
+            if not self._sessions:
+                self._is_idle.set()
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._up_at = loop.time()
+        while True:
+            if self._bus.is_up:
+                await self._renew()
+            now = loop.time()
+            self._up_at = now if self._bus.is_up else self._up_at
+            for session in list(self._sessions.values()):
+                if self._bus.is_up:
+                    session.beat(now)
+                elif now - self._up_at > BLIND_FOR_S:
+                    session.let_go()  # the edges have ended these calls, and agents are billed
+            await asyncio.sleep(BEAT_S)
+
+    async def _renew(self) -> None:
+        served = {session.claim.entry_id: session for session in self._sessions.values()}
+        places = 0 if self._is_draining else self._settings.max_calls
+        try:
+            lost = await self._registry.renew(served, places=places, draining=self._is_draining)
+        except BusError as exc:
+            log.warning("cannot renew leases", extra={"error": type(exc).__name__})
+            return
+        for entry_id in lost:
+            session = served[entry_id]
+            if self._sessions.get(session.call_sid) is session:
+                log.warning("lease lost", extra={"call_sid": session.call_sid})
+                session.let_go()
+
+    async def _drain(self) -> None:
+        """Give every call to a peer: in a quiet moment, or as it stands at half of the time."""
+        self._is_draining = True
+        log.info("draining", extra={"calls": len(self._sessions)})
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while self._sessions and loop.time() - began < self._settings.drain_s:
+            is_late = loop.time() - began > self._settings.drain_s / 2
+            peers = await self._peers()
+            if peers:
+                self._hand_off(peers, is_late=is_late)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._is_idle.wait()
+        for session in list(self._sessions.values()):
+            session.release()
+        await self._is_idle.wait()
+
+    def _hand_off(self, peers: list[str], *, is_late: bool) -> None:
+        ripe = [each for each in self._sessions.values() if is_late or each.may_release]
+        for number, session in enumerate(ripe[:HAND_OFFS]):
+            session.release()
+            self._bus.note(peers[number % len(peers)], session.call_sid, Dispatched())
+            log.info("call handed off", extra={"call_sid": session.call_sid})
+
+    async def _peers(self) -> list[str]:
+        try:
+            return await self._registry.peers()
+        except BusError:
+            return []
+
+
+async def serve(settings: Settings, agents: dict[str, AgentFile]) -> None:
+    """Run a worker until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    process = f"worker-{secrets.token_hex(4)}"
+    async with open_bus(settings.redis_url, process, settings.lanes) as bus:
+        worker = Worker(settings, agents, bus)
+        bus.on_note = worker.on_note
+        log.info("worker started", extra={"worker": process, "places": settings.max_calls})
+        async with probes(settings.host or "127.0.0.1", settings.metrics_port, worker.is_ready):
+            await worker.run(stop)
+    log.info("worker stopped", extra={"worker": process})
+
+
+def main() -> int:
+    """`python -m worker`: exit status 0 after a signal, 2 if something is set wrongly."""
+    try:
+        settings = read(os.environ).checked_for_worker()
+        agents, warnings = load_folder(Path(settings.agents))
+    except (BadSetting, BadAgentFile) as exc:
+        sys.stderr.write(f"worker: {exc}\n")
+        return 2
+    logs.setup(settings.log_level, settings.log_format, "worker")
+    for warning in warnings:
+        log.warning(warning)
+    uvloop.run(serve(settings, agents))
+    return 0

@@ -78,8 +78,6 @@ class Link:
         self._sound_bytes = 0
         self.up_since: float | None = None
         """Loop time since when Redis has answered; None while it does not."""
-        self.last_answer = 0.0
-        """Loop time of the last pipeline that Redis answered."""
         self.sound_dropped = 0
         """Pieces of sound given up while Redis was away."""
 
@@ -154,15 +152,12 @@ class Link:
             failures += 1
 
     async def _pump(self, wire: Wire) -> None:
-        loop = asyncio.get_running_loop()
-        self.last_answer = loop.time()
         while True:
             await self._ready.wait()
             # What is taken here stays at the head of the queue until it is answered:
             # a broken connection needs no repair, only another one.
             batch = list(self._queue)
             answers = await wire.round_trip([command.data for command in batch])
-            self.last_answer = loop.time()
             self._settle(batch, answers)
 
     def _settle(self, batch: list[_Command], answers: list[Answer]) -> None:

@@ -11,17 +11,18 @@ between a command and its answer.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Script:
     """A Lua script and the name by which EVALSHA calls it."""
 
     lua: str
     keys: int
 
-    @property
+    @cached_property
     def sha(self) -> str:
         return sha1(self.lua.encode(), usedforsecurity=False).hexdigest()
 

@@ -30,6 +30,7 @@ from shared.messages import (
     Dropped,
     Ended,
     Mark,
+    Move,
     Owned,
     Sentence,
     Up,
@@ -289,6 +290,8 @@ class PhoneCall:
                 await self._socket.send_text(self._writer.render(message))
             case Ended(cause):
                 raise _Over(cause, ends_call=True)
+            case Move():
+                raise _Over("moved", ends_call=False)
             case Owned(worker):
                 self._owner = worker
             case Sentence():

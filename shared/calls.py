@@ -73,6 +73,7 @@ class Call:
     caller: str = field(default="", repr=False)
     called: str = field(default="", repr=False)
     agent: str = ""
+    transfer: str = field(default="", repr=False)  # whom the caller goes to now
     started_ms: int = 0
     ended_ms: int = 0
     streams: tuple[str, ...] = ()

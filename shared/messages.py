@@ -83,11 +83,18 @@ class Sentence:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Down: close the phone socket though the call goes on; Twilio brings it to another edge."""
+
+
 Up = Audio | Mark | Digit | Ended | Detached | Dropped
-Down = Audio | Mark | Clear | Ended | Owned | Sentence
+Down = Audio | Mark | Clear | Ended | Owned | Sentence | Move
 
 UP: Vocabulary[Up] = Vocabulary({1: Audio, 2: Mark, 4: Digit, 5: Ended, 6: Detached, 7: Dropped})
-DOWN: Vocabulary[Down] = Vocabulary({1: Audio, 2: Mark, 3: Clear, 5: Ended, 8: Owned, 9: Sentence})
+DOWN: Vocabulary[Down] = Vocabulary(
+    {1: Audio, 2: Mark, 3: Clear, 5: Ended, 8: Owned, 9: Sentence, 10: Move}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +123,35 @@ class Wake:
     """To oneself: the set of streams to read has changed."""
 
 
-Note = Attach | HungUp | Dispatched | Wake
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """To a call's owner: this phone's edge is told to stop, let it `Move` in a quiet moment."""
 
-NOTES: Vocabulary[Note] = Vocabulary({1: Attach, 2: HungUp, 3: Dispatched, 4: Wake})
+    call_sid: str
+    stream_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """To a worker with room: have an agent session ready for this call, and tell its owner."""
+
+    call_sid: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """To a call's owner: this worker's agent session has said Welcome, the call may be released."""
+
+    call_sid: str
+    worker: str
+
+
+Note = Attach | HungUp | Dispatched | Wake | Leaving | Offer | Prepared
+
+NOTES: Vocabulary[Note] = Vocabulary(
+    {1: Attach, 2: HungUp, 3: Dispatched, 4: Wake, 5: Leaving, 6: Offer, 7: Prepared}
+)
 
 
 def drop_stale(batch: Sequence[Down]) -> tuple[list[Down], list[Mark]]:

@@ -178,6 +178,21 @@ class Over:
     up: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Transferring:
+    """The call goes to somebody else: the last word of this part of it."""
+
+    target: str = field(repr=False)  # a phone number or SIP address
+    up: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """Nobody took the transferred call (Twilio's DialCallStatus): the caller is back."""
+
+    status: str
+
+
 Entry = (
     Attached
     | Taken
@@ -198,6 +213,8 @@ Entry = (
     | Finished
     | Ending
     | Released
+    | Transferring
+    | DialFailed
 )
 
 ENTRIES: Vocabulary[Entry] = Vocabulary(
@@ -221,5 +238,7 @@ ENTRIES: Vocabulary[Entry] = Vocabulary(
         17: Finished,
         18: Ending,
         19: Released,
+        20: Transferring,
+        21: DialFailed,
     }
 )

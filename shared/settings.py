@@ -7,6 +7,7 @@ A bad value stops the process with the key's name; secrets never show in a repr.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from math import inf, isfinite
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -32,7 +33,10 @@ class Settings:
     port: int = 5000
     tls_cert: str = ""
     tls_key: str = ""
+    busy_twiml: str = ""
+    fallback_twiml: str = ""
     agents: str = "agents"
+    tools: str = ""
     max_calls: int = 40
     max_sessions: int = 45
     lease_s: float = 2.0
@@ -41,6 +45,7 @@ class Settings:
     drain_s: float = 60.0
     recording: bool = True
     recording_ttl_s: int = 86400
+    archive: str = ""
     lanes: int = 1
     metrics_port: int = 0
     log_level: str = "INFO"
@@ -172,6 +177,8 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
         ("PORT", 0 <= s.port < 65536, "must be a TCP port"),
         ("METRICS_PORT", 0 <= s.metrics_port < 65536, "must be a TCP port"),
         ("TLS_KEY", bool(s.tls_cert) == bool(s.tls_key), "TLS_CERT and TLS_KEY go together"),
+        ("BUSY_TWIML", _is_file(s.busy_twiml), "must be the path of a file with TwiML"),
+        ("FALLBACK_TWIML", _is_file(s.fallback_twiml), "must be the path of a file with TwiML"),
         ("MAX_CALLS", s.max_calls > 0, "must be at least 1"),
         ("MAX_SESSIONS", s.max_sessions > 0, "must be at least 1"),
         ("LEASE_S", 1 <= s.lease_s <= 15, "must lie between 1 and 15"),
@@ -186,6 +193,10 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
 
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def _is_file(path: str) -> bool:
+    return not path or Path(path).is_file()
 
 
 def _has_origin(s: Settings) -> bool:

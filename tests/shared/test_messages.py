@@ -18,9 +18,13 @@ from shared.messages import (
     Dropped,
     Ended,
     HungUp,
+    Leaving,
     Mark,
+    Move,
     Note,
+    Offer,
     Owned,
+    Prepared,
     Sentence,
     Up,
     Wake,
@@ -43,12 +47,16 @@ DOWN_WIRE: list[tuple[Down, bytes]] = [
     (Ended("bye"), b"\x92\x05\xa3bye"),
     (Owned("w1", 2), b"\x93\x08\xa2w1\x02"),
     (Sentence(7), b"\x92\x09\x07"),
+    (Move(), b"\x91\x0a"),
 ]
 NOTES_WIRE: list[tuple[Note, bytes]] = [
     (Attach("CA1", "MZ1"), b"\x93\x01\xa3CA1\xa3MZ1"),
     (HungUp("CA1", "bye"), b"\x93\x02\xa3CA1\xa3bye"),
     (Dispatched(), b"\x91\x03"),
     (Wake(), b"\x91\x04"),
+    (Leaving("CA1", "MZ1"), b"\x93\x05\xa3CA1\xa3MZ1"),
+    (Offer("CA1", "w1"), b"\x93\x06\xa3CA1\xa2w1"),
+    (Prepared("CA1", "w1"), b"\x93\x07\xa3CA1\xa2w1"),
 ]
 
 
@@ -81,7 +89,7 @@ def test_a_direction_does_not_know_the_messages_of_the_other() -> None:
     assert DOWN.unpack(UP.pack(Digit("1"))) is None
 
 
-@pytest.mark.parametrize("code", [4, 10, 200])
+@pytest.mark.parametrize("code", [4, 11, 200])
 def test_a_code_from_a_newer_version_is_nothing(code: int) -> None:
     assert DOWN.unpack(bytes([0x92, 0xCC, code, 0x01])) is None
 

@@ -11,6 +11,7 @@ from shared.record import (
     Attached,
     Configured,
     Cut,
+    DialFailed,
     Ending,
     Entry,
     Finished,
@@ -26,6 +27,7 @@ from shared.record import (
     ToolAnswered,
     ToolAsked,
     ToolCancelled,
+    Transferring,
     Trouble,
 )
 
@@ -50,6 +52,8 @@ WIRE: list[tuple[Entry, list[object]]] = [
     (Finished(17), [17, 17]),
     (Ending("agent ended the call", 18), [18, "agent ended the call", 18]),
     (Released("worker-1"), [19, "worker-1"]),
+    (Transferring("+1555", 9), [20, "+1555", 9]),
+    (DialFailed("busy"), [21, "busy"]),
 ]
 
 

@@ -11,6 +11,9 @@ COPY worker worker
 COPY replay replay
 COPY sim sim
 COPY agents agents
+COPY examples examples
+
+RUN mkdir /archive && chown 10001:10001 /archive
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001

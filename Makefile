@@ -2,6 +2,8 @@
 # make demo   the same, but ends after the call: exit status 0 if all of it was right
 # make test   all tests
 # make check  format, lint, types
+# make faults every fault of the table, done to real processes: what callers heard of it
+# make soak   the same with 10,000 dropped calls and a minute of talk after each fault: 20 minutes
 # make bench  load figures against the plain one-process server: ten minutes, a report in bench/
 
 PYTHON ?= python3
@@ -9,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run demo test check bench format clean
+.PHONY: run demo test check faults soak bench format clean
 
 run: $(READY)
 	@$(BIN)/python -m sim demo --serve
@@ -24,6 +26,12 @@ check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+faults: $(READY)
+	@$(BIN)/python -m sim faults --to faults
+
+soak: $(READY)
+	@$(BIN)/python -m sim faults --soak
 
 bench: $(READY)
 	@$(BIN)/python -m sim load --matrix --to bench

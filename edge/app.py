@@ -9,18 +9,21 @@ from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.datastructures import ImmutableMultiDict
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from edge import twiml
-from edge.call import Desk, PhoneCall
+from edge.answers import Answers
+from edge.call import MOVED, PhoneCall
+from edge.desk import Desk
 from edge.guard import Guard
 from edge.twilio import is_sid
 from shared.bus import BusError
-from shared.calls import INTERNAL_ERROR, NO_WORKER, Outcome, Ringing, State
+from shared.calls import AGENT_FAILED, INTERNAL_ERROR, NO_WORKER, Call, Outcome, Ringing, State
 from shared.messages import HungUp
+from shared.record import DialFailed
 
 log = logging.getLogger("edge")
 
@@ -34,8 +37,13 @@ SPOKEN_CHARS_A_S = 12
 
 TERMINAL = frozenset({"busy", "canceled", "completed", "failed", "no-answer"})
 
-# Twilio's forms are below 2 KB.
+# How the second leg of a transfer may end: somebody talked to the caller, or nobody did.
+TALKED = frozenset({"answered", "completed"})
+NOT_TALKED = frozenset({"busy", "canceled", "failed", "no-answer"})
+
+# Twilio's forms are below 2 KB, and come in one piece.
 MAX_BODY = 64 * 1024
+BODY_WITHIN_S = 5.0
 
 Form = ImmutableMultiDict[str, str]
 Handler = Callable[["Face", Request, Form], Awaitable[Response]]
@@ -44,44 +52,47 @@ Handler = Callable[["Face", Request, Form], Awaitable[Response]]
 class Face:
     """What the edge shows to the outside."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, answers: Answers) -> None:
         settings = desk.settings
         self.desk = desk
+        self.answers = answers
         self.guard = Guard(settings.twilio_auth_token, settings.public_url)
-        self.is_draining = False
         self.calls = 0
+        self.moved = 0
+        """Phones that have gone to another edge."""
         self.is_idle = asyncio.Event()
         self.is_idle.set()
 
     async def voice(self, request: Request, form: Form) -> Response:
         """A call rings: find it a worker, and tell Twilio where to bring it."""
-        settings, call_sid = self.desk.settings, form["CallSid"]
-        token = secrets.token_urlsafe(16)
-        notice = settings.spoken_notice
+        desk, notice = self.desk, self.desk.settings.spoken_notice
         ringing = Ringing(
-            call_sid,
+            form["CallSid"],
             caller=form.get("From", ""),
             called=form.get("To", ""),
             agent=request.query_params.get("agent", ""),
-            direction="inbound" if form.get("Direction", "inbound") == "inbound" else "outbound",
+            direction=_direction(form),
             notice_s=len(notice) / SPOKEN_CHARS_A_S,
         )
-        outcome = await self.desk.registry.dispatch(
-            ringing,
-            token,
-            max_sessions=settings.max_sessions,
-            recording_ttl_s=settings.recording_ttl_s,
-        )
+        if desk.fleet.is_last and await desk.registry.call(ringing.call_sid) is None:
+            return _xml(self.answers.busy)
+        return await self._bring(request, ringing, notice)
+
+    async def _bring(self, request: Request, ringing: Ringing, notice: str = "") -> Response:
+        """Offer the call to the workers, and have Twilio bring its phone."""
+        registry, call_sid = self.desk.registry, ringing.call_sid
+        token = secrets.token_urlsafe(16)
+        outcome = await self.desk.offer(ringing, token)
         log.info("ringing", extra={"call_sid": call_sid, "outcome": outcome.value})
         if outcome is Outcome.FULL:
-            return _xml(twiml.hang_up(twiml.BUSY))
+            return _xml(self.answers.busy)
         if outcome is Outcome.KNOWN:
             # Twilio retried its webhook: the same call, the same document.
-            call = await self.desk.registry.call(call_sid)
+            call = await registry.call(call_sid)
             if call and call.tokens:
                 token = call.tokens[0]
             else:
-                await self.desk.registry.add_token(call_sid, token)
+                await registry.add_token(call_sid, token)
         return _xml(twiml.connect(self._stream_url(request), {"token": token}, notice))
 
     async def after(self, request: Request, form: Form) -> Response:
@@ -91,16 +102,48 @@ class Face:
             await self._hang_up(call_sid, "caller hung up")
             return _xml(twiml.nothing())
         call = await self.desk.registry.call(call_sid)
+        if call and call.transfer:
+            return await self._transfer(request, form, call)
         if call is None or call.state is State.ENDED:
-            is_our_fault = call is not None and call.cause in (NO_WORKER, INTERNAL_ERROR)
-            return _xml(twiml.hang_up(twiml.APOLOGY if is_our_fault else ""))
+            return _xml(self._last_word(form, call))
         if call.attempts >= ATTEMPTS:
             await self._hang_up(call_sid, "phone lost")
-            return _xml(twiml.hang_up(twiml.APOLOGY))
+            return _xml(self.answers.fallback)
         token = secrets.token_urlsafe(16)
         await self.desk.registry.add_token(call_sid, token)
         log.info("phone asked back", extra={"call_sid": call_sid})
         return _xml(twiml.connect(self._stream_url(request), {"token": token}))
+
+    def _last_word(self, form: Form, call: Call | None) -> str:
+        """What follows a call that is over, or that nobody knows any more."""
+        if call and call.cause == AGENT_FAILED:
+            return self.answers.after_apology
+        is_our_fault = call is not None and call.cause in (NO_WORKER, INTERNAL_ERROR)
+        # Back from a transfer to a call that is forgotten: nobody is there to go on.
+        is_our_fault = is_our_fault or form.get("DialCallStatus") in NOT_TALKED
+        return self.answers.fallback if is_our_fault else twiml.hang_up()
+
+    async def _transfer(self, request: Request, form: Form, call: Call) -> Response:
+        """The caller goes to somebody else, has been there, or is back because nobody answered."""
+        call_sid, status = form["CallSid"], form.get("DialCallStatus", "")
+        if not status:
+            log.info("call transferred", extra={"call_sid": call_sid})
+            return _xml(twiml.dial(call.transfer, _caller_id(call)))
+        if status in TALKED:
+            return _xml(twiml.hang_up())
+        status = status if status in NOT_TALKED else "failed"
+        log.info("transfer failed", extra={"call_sid": call_sid, "reason": status})
+        # Before the dispatch: whoever claims it is to know why the caller is back.
+        self.desk.bus.journal(call_sid).write(DialFailed(status))
+        await self.desk.bus.flush()
+        ringing = Ringing(
+            call_sid,
+            caller=call.caller,
+            called=call.called,
+            agent=call.agent,
+            direction=_direction(form),
+        )
+        return await self._bring(request, ringing)
 
     async def status(self, request: Request, form: Form) -> Response:
         """Call status callback: a terminal one ends the call, whatever became of its socket."""
@@ -126,7 +169,8 @@ class Face:
         self.calls += 1
         self.is_idle.clear()
         try:
-            await PhoneCall(socket, self.desk).run()
+            cause = await PhoneCall(socket, self.desk).run()
+            self.moved += cause == MOVED
         finally:
             self.calls -= 1
             if not self.calls:
@@ -144,8 +188,9 @@ class Face:
                 workers = len(await self.desk.registry.alive())
             except BusError:
                 is_up = False
-        is_ready = is_up and not self.is_draining
-        state = {"redis": is_up, "workers": workers, "draining": self.is_draining}
+        is_draining = self.desk.fleet.is_draining
+        is_ready = is_up and not is_draining
+        state = {"redis": is_up, "workers": workers, "draining": is_draining}
         return JSONResponse({"ready": is_ready, **state}, status_code=200 if is_ready else 503)
 
     def _stream_url(self, request: Request) -> str:
@@ -161,7 +206,13 @@ class Face:
 
 async def _checked(face: Face, handler: Handler, request: Request) -> Response:
     """A webhook's frame: its signature, its fields, and an answer when the bus has none."""
-    form = await _form(request)
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            form = await _form(request)
+    except TimeoutError:
+        return PlainTextResponse("body too slow\n", status_code=408)
+    except ClientDisconnect:
+        return Response()  # nobody is there to read it
     if form is None:
         return PlainTextResponse("body too large\n", status_code=413)
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -171,12 +222,12 @@ async def _checked(face: Face, handler: Handler, request: Request) -> Response:
     if not is_sid(form.get("CallSid", ""), "CA"):
         return PlainTextResponse("CallSid: missing, or not one of Twilio's\n", status_code=400)
     if not face.desk.bus.is_up:
-        return _xml(twiml.hang_up(twiml.APOLOGY))
+        return _xml(face.answers.fallback)
     try:
         return await handler(face, request, form)
     except BusError as exc:
         log.warning("webhook without the bus", extra={"reason": type(exc).__name__})
-        return _xml(twiml.hang_up(twiml.APOLOGY))
+        return _xml(face.answers.fallback)
 
 
 async def _form(request: Request) -> Form | None:
@@ -188,6 +239,19 @@ async def _form(request: Request) -> Form | None:
             return None
     text = body.decode("utf-8", errors="replace")
     return Form(parse_qsl(text, keep_blank_values=True))
+
+
+def _direction(form: Form) -> str:
+    return "inbound" if form.get("Direction", "inbound") == "inbound" else "outbound"
+
+
+def _caller_id(call: Call) -> str:
+    """Whom a transferred call shows as calling; "" for the caller, which is what Twilio does.
+
+    A caller without a number (SIP, a client, one who hides it) cannot be shown to a number.
+    """
+    is_shown = call.caller.startswith("+") or not call.called.startswith("+")
+    return "" if is_shown else call.called
 
 
 def _xml(document: str) -> Response:

@@ -1,25 +1,31 @@
 """The owner of one phone socket: what Twilio sends goes up, what comes down goes to Twilio.
 
-    Twilio --frames--> listen --> up:<StreamSid>
-    Twilio <--frames-- play <---- down:<StreamSid>
-                       watch      has it gone silent?
+    Twilio --frames--> read --> up:<StreamSid>
+    Twilio <--frames-- play <-- down:<StreamSid>
+                       watch    has it gone silent?
+
+Frames go through in the turn of the loop in which they come, either way.
 
 The edge decides nothing about the conversation. It knows one thing more than a
 pipe: a `clear` takes back all sound that has not been sent yet, at the moment in
 which it arrives, so no sound from before it is ever sent after it.
+
+Two things it sees to itself: a call that no worker serves is not left in dead air
+(see `hold`), and when this edge is told to stop, the owner is asked for a moment
+in which the phone may be moved to another.
 """
 
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from edge import twilio
-from edge.fleet import Fleet
-from shared.bus import Bus, BusError, Outlet, Registry
-from shared.calls import NO_WORKER, Outcome, Ringing, State
+from edge import hold, twilio
+from edge.desk import Desk
+from edge.server import CLOSE_WITHIN_S, PhoneWire
+from shared.bus import BusError, Outlet
+from shared.calls import NO_WORKER, Outcome, Ringing
 from shared.lines import sound_of
 from shared.messages import (
     Attach,
@@ -29,6 +35,7 @@ from shared.messages import (
     Down,
     Dropped,
     Ended,
+    Leaving,
     Mark,
     Move,
     Owned,
@@ -37,8 +44,6 @@ from shared.messages import (
     drop_stale,
 )
 from shared.record import Attached, Lost, Trouble
-from shared.settings import Settings
-from shared.sound import is_speech
 from shared.vocabulary import BadMessage
 
 log = logging.getLogger("edge")
@@ -55,25 +60,19 @@ RUBBISH_IN_A_ROW = 50
 # Messages waiting for a phone socket that does not take them: minutes of sound.
 BACKLOG = 6000
 
-# A call that no worker serves: when the caller is told, how often again, when to give up.
-# Of an owner it is known only after three seconds that it is gone: then it is time.
-HOLD_AFTER_S = 2.0
-HOLD_AFTER_OWNER_S = 0.5
-HOLD_EVERY_S = 8.0
-GIVE_UP_AFTER_S = 20.0
-
 # Above what a Redis that restarts or fails over needs, and what a write to it waits.
 BLIND_FOR_S = 15.0
 
-# Nobody is talked over: a line of ours waits for so much quiet.
-QUIET_S = 0.5
+# How often an owner is asked to let the phone go; and what a phone that came to an edge on its
+# way out has of it at least: what spreads new calls may take a while to notice.
+LEAVE_EVERY_S = 3.0
 
 LOOK_EVERY_S = 0.25
 
-# A peer has this long to answer our close; Twilio sometimes never does.
-CLOSE_WITHIN_S = 2.0
-
 REFUSED = 1008
+
+MOVED = "moved"
+"""Why a stream ended whose call goes on at another edge."""
 
 
 class _Over(Exception):
@@ -85,16 +84,6 @@ class _Over(Exception):
         self.ends_call = ends_call
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What a phone call needs of its process."""
-
-    bus: Bus
-    registry: Registry
-    settings: Settings
-    fleet: Fleet
-
-
 class PhoneCall:
     """One phone socket, from accept to close."""
 
@@ -103,36 +92,42 @@ class PhoneCall:
         self._desk = desk
         self._up: Outlet[Up]
         self._writer: twilio.Writer
-        self._call_sid = ""
+        self._ringing: Ringing
+        self._call_sid = self._stream_sid = ""
         self._sequence = 0
         self._own_entries = 0
         self._clock = 0
-        self._last_frame = self._last_loud = 0.0
+        self._last_frame = 0.0
         self._owner = ""
-        self._unserved_since: float | None = None
-        self._next_hold = 0.0
+        self._hold = hold.Hold(sound_of("", "hold"))
+        self._next_leaving = 0.0
+        self._pumps: asyncio.TaskGroup
         self._rubbish = 0
         self._queue: list[Down] = []
-        self._has_work = asyncio.Event()
+        self._wire = PhoneWire.of(socket.scope)
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[_Over] = self._loop.create_future()
 
-    async def run(self) -> None:
-        """Serve the socket to its end."""
+    async def run(self) -> str:
+        """Serve the socket to its end. Returns why it came, or "" for one that was let go."""
         await self._socket.accept()
         try:
             async with asyncio.timeout(START_WITHIN_S):
                 started = await self._await_start()
         except (TimeoutError, WebSocketDisconnect, _Over):
-            await self._close(REFUSED)
-            return
+            return await self._refuse()
         try:
-            is_admitted = await self._admit(started)
+            ringing = await self._desk.admit(started)
         except BusError as exc:
             log.warning("call not admitted", extra={"reason": type(exc).__name__})
-            is_admitted = False
-        if is_admitted:
-            await self._serve(started)
-        else:
-            await self._close(REFUSED)
+            ringing = None
+        if ringing is None:
+            return await self._refuse()
+        return await self._serve(started, ringing)
+
+    async def _refuse(self) -> str:
+        await self._close(REFUSED)
+        return ""
 
     # -- start ----------------------------------------------------------------
 
@@ -142,102 +137,105 @@ class PhoneCall:
             if isinstance(message, twilio.Started):
                 return message
 
-    async def _admit(self, started: twilio.Started) -> bool:
-        """Whether this socket may have its call, and if nobody has it yet, find somebody."""
-        registry, call_sid = self._desk.registry, started.call_sid
-        token = started.parameters.get("token", "")
-        call = await registry.call(call_sid)
-        if call and call.has_webhook:
-            if not token or not await registry.take_token(call_sid, token):
-                log.warning("token refused", extra={"call_sid": call_sid})
-                return False
-        elif call and call.state is State.LIVE:
-            log.warning("second socket refused", extra={"call_sid": call_sid})
-            return False
-        if call and call.state is not State.ENDED:
-            return True
-        outcome = await self._dispatch(started, has_webhook=bool(call and call.has_webhook))
-        return outcome is not Outcome.FULL
-
-    async def _dispatch(self, started: twilio.Started, *, has_webhook: bool) -> Outcome:
-        """A call that no webhook announced (a TwiML Bin), or whose ringing took too long."""
-        settings, given = self._desk.settings, started.parameters
-        ringing = Ringing(
-            started.call_sid,
-            caller=given.get("from", ""),
-            called=given.get("to", ""),
-            agent=given.get("agent", ""),
-            has_webhook=has_webhook,
-            parameters={name: value for name, value in given.items() if name != "token"},
-        )
-        return await self._desk.registry.dispatch(
-            ringing,
-            max_sessions=settings.max_sessions,
-            recording_ttl_s=settings.recording_ttl_s,
-        )
-
     # -- the call -------------------------------------------------------------
 
-    async def _serve(self, started: twilio.Started) -> None:
+    async def _serve(self, started: twilio.Started, ringing: Ringing) -> str:
         call_sid, stream_sid = started.call_sid, started.stream_sid
         extra = {"call_sid": call_sid, "stream_sid": stream_sid}
-        bus = self._desk.bus
+        bus, now = self._desk.bus, asyncio.get_running_loop().time()
         self._up = bus.up(call_sid, stream_sid)
         self._writer = twilio.Writer(stream_sid)
-        self._call_sid = call_sid
+        self._ringing, self._call_sid, self._stream_sid = ringing, call_sid, stream_sid
         self._sequence = started.sequence
-        self._last_frame = asyncio.get_running_loop().time()
+        self._last_frame = now
+        self._next_leaving = now + LEAVE_EVERY_S if self._desk.fleet.is_draining else now
         bus.follow_down(call_sid, stream_sid, self._take)
         log.info("phone attached", extra=extra)
         over = _Over("edge stopped", ends_call=False)
         try:
-            async with asyncio.TaskGroup() as pumps:
-                pumps.create_task(self._announce(call_sid, stream_sid), name=f"note:{call_sid}")
-                for pump in (self._listen, self._play, self._watch):
-                    pumps.create_task(pump(), name=f"{pump.__name__}:{call_sid}")
+            async with asyncio.TaskGroup() as self._pumps:
+                self._pumps.create_task(self._announce(), name=f"note:{call_sid}")
+                for pump in (self._until_over, self._until_closed, self._watch):
+                    self._pumps.create_task(pump(), name=f"{pump.__name__}:{call_sid}")
+                self._wire.serve(self._read, self._play)
         except* _Over as group:
             over = _first(group)
         finally:
             bus.unfollow_down(call_sid, stream_sid)
-            self._hand_back(call_sid, stream_sid, over)
+            self._hand_back(over)
             log.info("phone gone", extra={**extra, "reason": over.cause})
             await self._close(1000)
+        return over.cause
 
-    async def _announce(self, call_sid: str, stream_sid: str) -> None:
-        bus = self._desk.bus
-        bus.journal(call_sid).write(Attached(stream_sid, bus.process))
+    async def _announce(self) -> None:
+        self._desk.bus.journal(self._call_sid).write(
+            Attached(self._stream_sid, self._desk.bus.process)
+        )
         try:
-            owner = await self._desk.registry.attach(call_sid, stream_sid)
+            await self._attach()
         except BusError:
             raise _Over("redis is away", ends_call=False) from None
-        if owner:
-            bus.note(owner, call_sid, Attach(call_sid, stream_sid))
 
-    def _hand_back(self, call_sid: str, stream_sid: str, over: _Over) -> None:
+    async def _attach(self) -> None:
+        call_sid, stream_sid = self._call_sid, self._stream_sid
+        owner = await self._desk.registry.attach(call_sid, stream_sid)
+        if owner:
+            self._desk.bus.note(owner, call_sid, Attach(call_sid, stream_sid))
+
+    def _hand_back(self, over: _Over) -> None:
         """The last word of this stream."""
         if over.ends_call:
             self._send_own(Ended(over.cause))
         else:
             self._send_own(Detached(over.cause))
-            self._desk.bus.journal(call_sid).write(Lost(stream_sid, over.cause))
+            self._desk.bus.journal(self._call_sid).write(Lost(self._stream_sid, over.cause))
+        if over.cause == MOVED:
+            self._desk.registry.moved(self._call_sid)
         self._desk.bus.release(self._up.key)
 
-    async def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _end(self, over: _Over) -> None:
+        """The first end counts."""
+        if not self._over.done():
+            self._over.set_result(over)
+
+    async def _until_over(self) -> None:
+        raise await self._over
+
+    async def _until_closed(self) -> None:
         while True:
-            received = self._parse(await self._receive())
-            if not isinstance(received, twilio.Received) or received.sequence <= self._sequence:
-                continue
-            self._sequence, self._own_entries = received.sequence, 0
-            message = received.message
-            if type(message) is Audio:
-                self._clock = message.timestamp
-                self._last_frame = loop.time()
-                if self._unserved_since is not None and is_speech(message.mulaw):
-                    self._last_loud = self._last_frame
-            elif isinstance(message, Ended):
-                raise _Over(message.cause, ends_call=True)
-            self._up.send(f"{received.sequence}-0", message)
+            await self._receive()
+
+    def _read(self, text: str) -> None:
+        """One text frame of Twilio's; "" for a binary one, which it never sends."""
+        if self._over.done():
+            return
+        try:
+            received = self._parse(text)
+        except _Over as over:
+            self._end(over)
+            return
+        if not isinstance(received, twilio.Received) or received.sequence <= self._sequence:
+            return
+        self._sequence, self._own_entries = received.sequence, 0
+        message = received.message
+        if type(message) is Audio:
+            self._clock = message.timestamp
+            self._last_frame = self._loop.time()
+            if self._hold.is_on:
+                self._listen_in(message)
+        elif isinstance(message, Ended):
+            self._end(_Over(message.cause, ends_call=True))
+            return
+        elif isinstance(message, Mark) and hold.is_ours(message.name):
+            self._hold.echo(message.name)
+            return
+        self._up.send(f"{received.sequence}-0", message)
+
+    def _listen_in(self, frame: Audio) -> None:
+        """While a line of ours may be said: the caller is not talked over."""
+        is_to_stop = self._hold.hear(frame.mulaw, self._last_frame)
+        if is_to_stop and not self._queue:  # else it stops for what comes there
+            self._take([Clear()])
 
     async def _receive(self) -> str:
         """One text frame; "" for a binary one, which Twilio never sends."""
@@ -268,31 +266,33 @@ class PhoneCall:
         """Entries of `down` arrive."""
         if any(isinstance(message, Clear) for message in batch):
             self._queue, dropped = drop_stale([*self._queue, *batch])
+            self._hold.cleared()
             for mark in dropped:
-                self._send_own(Dropped(mark.name))
+                if not hold.is_ours(mark.name):
+                    self._send_own(Dropped(mark.name))
         else:
             self._queue += batch
-        self._has_work.set()
+        self._play()
 
-    async def _play(self) -> None:
-        # A socket that takes nothing is closed, by Twilio or (1009) by uvicorn, which then
-        # raises RuntimeError. Whether somebody hung up, _listen is to read.
-        with suppress(WebSocketDisconnect, RuntimeError):
-            while True:
-                await self._has_work.wait()
-                while self._queue:
-                    await self._forward(self._queue.pop(0))
-                self._has_work.clear()
+    def _play(self) -> None:
+        """Send what waits, as far as Twilio takes it."""
+        while self._queue and self._wire.is_writable and not self._over.done():
+            self._forward(self._queue.pop(0))
 
-    async def _forward(self, message: Down) -> None:
+    def _forward(self, message: Down) -> None:
         match message:
             case Audio() | Mark() | Clear():
-                await self._socket.send_text(self._writer.render(message))
+                if self._hold.is_on:
+                    for first in self._hold.before(message):
+                        self._wire.push(self._writer.render(first))
+                self._wire.push(self._writer.render(message))
             case Ended(cause):
-                raise _Over(cause, ends_call=True)
+                self._end(_Over(cause, ends_call=True))
             case Move():
-                raise _Over("moved", ends_call=False)
+                self._end(_Over(MOVED, ends_call=False))
             case Owned(worker):
+                if self._owner:
+                    self._next_leaving = 0.0  # the new owner has not been asked
                 self._owner = worker
             case Sentence():
                 pass
@@ -308,24 +308,51 @@ class PhoneCall:
                 raise _Over("no frames", ends_call=False)
             if self._desk.fleet.blind_for(now) > BLIND_FOR_S:
                 raise _Over("redis is away", ends_call=False)
-            await self._see_to_service(now)
+            self._see_to_service(now)
+            self._see_to_leaving(now)
 
-    async def _see_to_service(self, now: float) -> None:
+    def _see_to_service(self, now: float) -> None:
         """A call without a worker is not left in dead air: a line, and in the end a polite end."""
+        ours = self._hold
         if self._owner and self._desk.fleet.serves(self._owner):
-            self._unserved_since = None
+            ours.served()
             return
-        if self._unserved_since is None:
-            self._unserved_since = now
-            self._next_hold = now + (HOLD_AFTER_OWNER_S if self._owner else HOLD_AFTER_S)
-        if now - self._unserved_since > GIVE_UP_AFTER_S:
+        ours.unserved(now, had_owner=bool(self._owner))
+        if ours.is_hopeless(now):
             self._desk.registry.abandon(self._call_sid, NO_WORKER)
             raise _Over(NO_WORKER, ends_call=True)
-        if now >= self._next_hold and now - self._last_loud > QUIET_S:
-            self._next_hold = now + HOLD_EVERY_S
+        if ours.is_to_offer(now) and self._desk.bus.is_up:
+            self._pumps.create_task(self._offer_again(), name=f"offer:{self._call_sid}")
+        self._put(ours.ask())
+        if ours.is_due(now):
+            log.warning("caller asked for patience", extra={"call_sid": self._call_sid})
             self._desk.bus.journal(self._call_sid).write(Trouble("edge", NO_WORKER, fatal=False))
-            self._queue.append(Audio(sound_of("", "hold")))
-            self._has_work.set()
+            self._put(ours.say(now))
+
+    async def _offer_again(self) -> None:
+        """Nobody serves the call: Redis may have lost its dispatch, and where its phone is."""
+        with suppress(BusError):
+            if await self._desk.offer(self._ringing) in (Outcome.NEW, Outcome.UNSERVED):
+                log.warning("call offered again", extra={"call_sid": self._call_sid})
+                await self._attach()
+
+    def _see_to_leaving(self, now: float) -> None:
+        """The phone goes to another edge, if this one is told to stop and Twilio would ask."""
+        fleet = self._desk.fleet
+        is_asked = fleet.may_move and self._ringing.has_webhook
+        if not is_asked or now < self._next_leaving:
+            return
+        self._next_leaving = now + LEAVE_EVERY_S
+        if fleet.is_late(now):
+            raise _Over(MOVED, ends_call=False)
+        if self._owner:
+            leaving = Leaving(self._call_sid, self._stream_sid)
+            self._desk.bus.note(self._owner, self._call_sid, leaving)
+
+    def _put(self, messages: list[Down]) -> None:
+        if messages:
+            self._queue += messages
+            self._play()
 
     async def _close(self, code: int) -> None:
         try:

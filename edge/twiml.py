@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from twilio.twiml.voice_response import Connect, VoiceResponse
+from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
 AFTER_PATH = "/twilio/after"
 
@@ -25,6 +25,24 @@ def connect(stream_url: str, parameters: Mapping[str, str], notice: str = "") ->
         stream.parameter(name=name, value=value)
     document.append(verb)
     document.redirect(AFTER_PATH, method="POST")
+    return str(document)
+
+
+def dial(target: str, caller_id: str = "") -> str:
+    """Give the call to somebody else; how that went is told to `/twilio/after`.
+
+    Args:
+        target: A phone number or a `sip:` address.
+        caller_id: The number that is shown; empty: the caller's own.
+    """
+    document = VoiceResponse()
+    shown = {"caller_id": caller_id} if caller_id else {}
+    verb = Dial(action=AFTER_PATH, method="POST", **shown)
+    if target.startswith(("sip:", "sips:")):
+        verb.sip(target)
+    else:
+        verb.number(target)
+    document.append(verb)
     return str(document)
 
 

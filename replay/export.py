@@ -6,24 +6,33 @@
     timeline.png      the call at a glance
     report.json       its figures
 
-Each file is written under another name and then renamed, so what is there is whole.
+The folder is complete or not there, and a file in it is whole. Without matplotlib (which the
+image does not have) there is no picture.
 """
 
 import json
-import os
 import wave
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from replay import picture
+from replay import picture, whole
+from replay.clock import BYTES_PER_MS
 from replay.recording import Recording
 from replay.report import report, title
 from replay.timeline import Timeline, timeline
 from replay.transcript import objects, subtitles
 from shared.sound import DECODE, RATE
+
+SOUND = "call.wav"
+TRANSCRIPT = "transcript.jsonl"
+SUBTITLES = "transcript.vtt"
+PICTURE = "timeline.png"
+REPORT = "report.json"
+
+# Sound is written so many bytes a side at a time: a minute of it.
+_WINDOW = 60 * RATE
 
 _LOW = bytes(sample & 0xFF for sample in DECODE)
 _HIGH = bytes(sample >> 8 & 0xFF for sample in DECODE)
@@ -31,18 +40,19 @@ _HIGH = bytes(sample >> 8 & 0xFF for sample in DECODE)
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Where everything is."""
+    """Where everything is. `picture` is None where none can be drawn."""
 
     sound: Path
     transcript: Path
     subtitles: Path
-    picture: Path
+    picture: Path | None
     report: Path
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files."""
-        return self.sound, self.transcript, self.subtitles, self.picture, self.report
+        paths = [getattr(self, each.name) for each in fields(self)]
+        return tuple(path for path in paths if path)
 
 
 def export(recording: Recording, folder: Path, *, numbers: bool = False) -> Exported:
@@ -52,20 +62,32 @@ def export(recording: Recording, folder: Path, *, numbers: bool = False) -> Expo
         numbers: Whether the report shows phone numbers as they are.
 
     Raises:
-        OSError: If a file cannot be written.
+        OSError: If a file cannot be written; then the folder is as it was before.
     """
+    has_picture = find_spec("matplotlib") is not None
+    with whole.folder(folder) as draft:
+        fill(recording, draft, numbers=numbers, has_picture=has_picture)
+    return Exported(
+        sound=folder / SOUND,
+        transcript=folder / TRANSCRIPT,
+        subtitles=folder / SUBTITLES,
+        picture=folder / PICTURE if has_picture else None,
+        report=folder / REPORT,
+    )
+
+
+def fill(recording: Recording, folder: Path, *, numbers: bool, has_picture: bool) -> None:
+    """Write the files where they are."""
     call = timeline(recording)
     figures = report(recording, call, numbers=numbers)
-    folder.mkdir(parents=True, exist_ok=True)
-    return Exported(
-        sound=_write(folder / "call.wav", partial(write_stereo, call)),
-        transcript=_write(folder / "transcript.jsonl", _text(_lines(objects(call)))),
-        subtitles=_write(folder / "transcript.vtt", _text(subtitles(call))),
-        picture=_write(
-            folder / "timeline.png", partial(picture.draw, call, title(recording, call))
-        ),
-        report=_write(folder / "report.json", _text(json.dumps(figures, indent=2) + "\n")),
-    )
+    with (folder / SOUND).open("wb") as file:
+        write_stereo(call, file)
+    (folder / TRANSCRIPT).write_text(_lines(objects(call)), "utf-8")
+    (folder / SUBTITLES).write_text(subtitles(call), "utf-8")
+    if has_picture:
+        with (folder / PICTURE).open("wb") as file:
+            picture.draw(call, title(recording, call), file)
+    (folder / REPORT).write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
 
 
 def write_stereo(call: Timeline, file: BinaryIO) -> None:
@@ -74,38 +96,20 @@ def write_stereo(call: Timeline, file: BinaryIO) -> None:
         sound.setnchannels(2)
         sound.setsampwidth(2)
         sound.setframerate(RATE)
-        sound.writeframes(_interleaved(call))
+        length = round(call.duration_ms * BYTES_PER_MS)
+        sound.setnframes(length)
+        for first in range(0, length, _WINDOW):
+            sound.writeframesraw(_interleaved(call, first, min(length, first + _WINDOW)))
 
 
-def _interleaved(call: Timeline) -> bytes:
-    """Both sides as pairs of 16-bit samples, low byte first, as WAV has them."""
-    left, right = (side.render(call.duration_ms) for side in (call.caller, call.agent))
-    samples = bytearray(4 * len(left))
-    for offset, side in ((0, left), (2, right)):
-        samples[offset::4] = side.translate(_LOW)
-        samples[offset + 1 :: 4] = side.translate(_HIGH)
+def _interleaved(call: Timeline, first: int, last: int) -> bytes:
+    """A part of both sides as pairs of 16-bit samples, low byte first, as WAV has them."""
+    samples = bytearray(4 * (last - first))
+    for offset, side in ((0, call.caller), (2, call.agent)):
+        mulaw = side.window(first, last)
+        samples[offset::4] = mulaw.translate(_LOW)
+        samples[offset + 1 :: 4] = mulaw.translate(_HIGH)
     return bytes(samples)
-
-
-def _write(path: Path, fill: Callable[[BinaryIO], None]) -> Path:
-    """Write a file whole, or leave what was there."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            fill(file)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path
-
-
-def _text(text: str) -> Callable[[BinaryIO], None]:
-    data = text.encode()
-
-    def fill(file: BinaryIO) -> None:
-        file.write(data)
-
-    return fill
 
 
 def _lines(all_of: list[dict[str, Any]]) -> str:

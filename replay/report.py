@@ -6,22 +6,18 @@ from hashlib import sha256
 from statistics import median
 from typing import Any
 
+from replay.masking import masked
 from replay.recording import Recording
 from replay.terminal import clock
 from replay.timeline import Timeline
-from shared.record import Attached, Configured, Over, Taken
+from shared.messages import Audio
+from shared.record import Attached, Configured, Heard, Onset, Over, Taken
+
+HOLDFAST = "0.1.0"
+"""The product's version, as in pyproject.toml."""
 
 VERSION = 1
 """Of the report's form. It grows with each change that a reader must know of."""
-
-_SHOWN = 3
-
-
-def masked(number: str) -> str:
-    """A phone number by its last digits; a short one, or a name, not at all."""
-    if not number:
-        return ""
-    return f"***{number[-_SHOWN:]}" if len(number) > 2 * _SHOWN else "***"
 
 
 def report(recording: Recording, call: Timeline, *, numbers: bool = False) -> dict[str, Any]:
@@ -37,6 +33,7 @@ def report(recording: Recording, call: Timeline, *, numbers: bool = False) -> di
         "duration_ms": round(call.duration_ms),
         "streams": len(recording.streams),
         "owners": sum(isinstance(entry, Taken) for entry in entries),
+        "sound_bytes": sound_bytes(recording),
         "turns": len(call.turns),
         "sentences": len(call.spans),
         "sentences_cut": sum(span.was_cut for span in call.spans),
@@ -52,7 +49,7 @@ def report(recording: Recording, call: Timeline, *, numbers: bool = False) -> di
             for entry in entries
             if isinstance(entry, Configured)
         ],
-        "versions": {"report": VERSION, "python": platform.python_version()},
+        "versions": {"holdfast": HOLDFAST, "report": VERSION, "python": platform.python_version()},
     }
 
 
@@ -69,10 +66,39 @@ def length_ms(recording: Recording) -> int:
     return log[-1][0] - begun if begun is not None else 0
 
 
+def turns(recording: Recording) -> int:
+    """How often the caller was understood to say something."""
+    return sum(isinstance(each, Heard) and bool(each.text.strip()) for _, each in recording.log)
+
+
+def barge_ins(recording: Recording) -> int:
+    """How often the caller interrupted."""
+    return sum(isinstance(each, Onset) and each.barge_in for _, each in recording.log)
+
+
+def take_overs(recording: Recording) -> int:
+    """How often the call went from one owner to another, be it planned or not."""
+    return max(0, sum(isinstance(each, Taken) for _, each in recording.log) - 1)
+
+
+def sound_bytes(recording: Recording) -> int:
+    """The sound that went up and down, mu-law."""
+    return sum(
+        len(message.mulaw)
+        for stream in recording.streams
+        for message in (*(m for _, m in stream.up), *stream.down)
+        if isinstance(message, Audio)
+    )
+
+
+def started_ms(recording: Recording) -> int:
+    """When the call began, ms since 1970; 0 if nothing is known."""
+    return recording.call.started_ms or (recording.log[0][0] if recording.log else 0)
+
+
 def started(recording: Recording) -> str | None:
     """When the call began, UTC."""
-    first = recording.log[0][0] if recording.log else 0
-    ms = recording.call.started_ms or first
+    ms = started_ms(recording)
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds") if ms else None
 
 

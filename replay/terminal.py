@@ -96,6 +96,10 @@ def _tell_around(entry: Entry) -> tuple[str, str, str] | None:
             return "bridge", "the agent is ready", _DIM
         case record.Trouble(source, code, fatal):
             return "bridge", f"{source} {'failed' if fatal else 'warned'}: {code}", _ALERT
+        case record.Transferring():
+            return "bridge", "goes to somebody else after the goodbye", _DIM
+        case record.DialFailed(status):
+            return "phone", f"back, nobody took the call: {status}", _ALERT
         case record.Over(cause):
             return "", f"over: {cause}", _DIM
         case _:

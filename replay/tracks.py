@@ -1,7 +1,9 @@
 """Sound on the recording's clock, and the caller's side of it."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from replay.clock import BYTES_PER_MS, StreamClock, origin
 from replay.recording import Stream
@@ -32,12 +34,16 @@ class Track:
 
     def render(self, duration_ms: float) -> bytes:
         """The whole track as mu-law, of exactly this length."""
-        length = round(duration_ms * BYTES_PER_MS)
-        track = bytearray(SILENCE * length)
+        return self.window(0, round(duration_ms * BYTES_PER_MS))
+
+    def window(self, first: int, last: int) -> bytes:
+        """The track from its byte `first` up to its byte `last`."""
+        track = bytearray(SILENCE * (last - first))
         for segment in self.segments:
-            start = max(0, round(segment.start_ms * BYTES_PER_MS))
-            fitting = segment.mulaw[: max(0, length - start)]
-            track[start : start + len(fitting)] = fitting
+            start = max(0, round(segment.start_ms * BYTES_PER_MS)) - first
+            if start < last - first and start + len(segment.mulaw) > 0:
+                part = segment.mulaw[max(0, -start) : last - first - start]
+                track[max(0, start) : max(0, start) + len(part)] = part
         return bytes(track)
 
 
@@ -59,23 +65,27 @@ def frames(stream: Stream, clock: StreamClock) -> Iterator[tuple[float, bytes]]:
 
 
 def _end_to_end(placed: Iterable[tuple[float, bytes]]) -> Iterator[Segment]:
-    start_ms, sound = 0.0, bytearray()
+    start_ms = end_ms = 0.0
+    parts: list[bytes] = []
     for ms, mulaw in placed:
-        if sound and ms - (start_ms + len(sound) / BYTES_PER_MS) > GAP_MS:
-            yield Segment(start_ms, bytes(sound))
-            sound.clear()
-        if not sound:
-            start_ms = ms
-        sound += mulaw
-    if sound:
-        yield Segment(start_ms, bytes(sound))
+        if parts and ms - end_ms > GAP_MS:
+            yield Segment(start_ms, b"".join(parts))
+            parts.clear()
+        if not parts:
+            start_ms = end_ms = ms
+        parts.append(mulaw)
+        end_ms += len(mulaw) / BYTES_PER_MS
+    if parts:
+        yield Segment(start_ms, b"".join(parts))
 
 
 def last_loud(placed: Sequence[tuple[float, bytes]], after_ms: float, until_ms: float) -> float:
     """When the caller's last loud frame between these times ended; else the first of them."""
-    for ms, mulaw in reversed(placed):
-        if after_ms <= ms <= until_ms and is_speech(mulaw):
-            return ms + len(mulaw) / BYTES_PER_MS
+    end = bisect_right(placed, until_ms, key=itemgetter(0))
+    for index in range(end - 1, -1, -1):
+        ms, mulaw = placed[index]
         if ms < after_ms:
             break
+        if is_speech(mulaw):
+            return ms + len(mulaw) / BYTES_PER_MS
     return after_ms

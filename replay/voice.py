@@ -6,9 +6,11 @@ in the sound of the whole call a stream begins.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import attrgetter
 
 from replay.clock import BYTES_PER_MS, Clocks, Moment
 from replay.heard import STEP_MS, Hint, Piece, hear
@@ -47,7 +49,7 @@ class Span:
 class Voice:
     """What the agent's side comes to. Positions are bytes of its sound through the call."""
 
-    pieces: list[Piece] = field(default_factory=list)
+    streams: list[list[Piece]] = field(default_factory=list)  # each in order
     starts: list[int] = field(default_factory=list)
     clears: list[tuple[int, int]] = field(default_factory=list)  # (position, index in the log)
     marks: dict[str, int] = field(default_factory=dict)
@@ -56,10 +58,16 @@ class Voice:
 
     def heard_at(self, position: int) -> float | None:
         """When the sound at this position was (first) heard, if it was."""
-        for piece in self.pieces:
-            if piece.position <= position < piece.end:
-                return piece.ms + (position - piece.position) / BYTES_PER_MS
+        for pieces in self.streams:
+            index = bisect_right(pieces, position, key=attrgetter("position")) - 1
+            if index >= 0 and position < pieces[index].end:
+                return pieces[index].ms + (position - pieces[index].position) / BYTES_PER_MS
         return None
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """All that was heard."""
+        return [piece for pieces in self.streams for piece in pieces]
 
 
 def voice(recording: Recording, clocks: Clocks) -> Voice:
@@ -84,7 +92,7 @@ def _add(
     hints = [_hint(clocks.moments, told, *each) for each in pairwise(indices)]
     heard = hear(found, why, hints, clock)
     base = _base(whole, found)
-    whole.pieces += [Piece(each.ms, each.position + base, each.mulaw) for each in heard]
+    whole.streams.append([Piece(each.ms, each.position + base, each.mulaw) for each in heard])
     _survey(whole, found, indices[1:], base)
 
 
@@ -147,18 +155,18 @@ def _hint(
 
 def spans(whole: Voice, clocks: Clocks) -> list[Span]:
     """The log's sentences, each with when and how far it was heard."""
-    told = sentences(clocks.moments)
+    told, pieces = sentences(clocks.moments), whole.pieces
     starts = sorted(set(whole.starts))
     bounds = [(0, 0), *whole.clears, (whole.end, len(clocks.moments))]
     for (first, since), (last, until) in pairwise(bounds):
         between = [sentence for index, sentence in told if since <= index < until]
         divide(between, first, last, starts, whole.heard_at)
-    return [_span(whole, sentence) for _, sentence in told]
+    return [_span(pieces, sentence) for _, sentence in told]
 
 
-def _span(whole: Voice, sentence: Sentence) -> Span:
+def _span(pieces: Sequence[Piece], sentence: Sentence) -> Span:
     said, cut, start, end = sentence.said, sentence.cut, sentence.start, sentence.end
-    parts = [p for p in whole.pieces if p.position < end and p.end > start]
+    parts = [p for p in pieces if p.position < end and p.end > start]
     if not parts:
         moment = round(sentence.ms)
         return _made(sentence, moment, moment, "", was_cut=False)

@@ -18,6 +18,9 @@ class Ringing:
     has_webhook: bool = True  # False: a bare TwiML Bin, so nothing follows when the stream ends
     parameters: dict[str, str] = field(default_factory=dict, repr=False)
     notice_s: float = 0.0  # what Twilio says before it opens the phone socket
+    replays: str = ""  # CallSid of the recording whose caller speaks here again
+    runs_tools: bool = True  # False: functions answer from `answers` (see `shared.replayed`)
+    answers: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 DISPATCHES: Vocabulary[Ringing] = Vocabulary({1: Ringing})
@@ -44,6 +47,10 @@ class Claim:
 
 NO_WORKER = "no worker"
 """Why a call ended that nobody served."""
+
+
+AGENT_FAILED = "agent failed"
+"""Why a call ended whose agent could not be had. Its worker has said the apology."""
 
 
 INTERNAL_ERROR = "internal error"
@@ -73,6 +80,9 @@ class Call:
     caller: str = field(default="", repr=False)
     called: str = field(default="", repr=False)
     agent: str = ""
+    direction: str = "inbound"
+    parameters: dict[str, str] = field(default_factory=dict, repr=False)
+    replays: str = ""  # CallSid of the recording that this is a replay of
     transfer: str = field(default="", repr=False)  # whom the caller goes to now
     started_ms: int = 0
     ended_ms: int = 0

@@ -7,21 +7,31 @@ lies in one slot.
                                its pending entry is the lease
     {calls}:epoch              hash: CallSid -> epoch of its owner, "0" until claimed
     {calls}:workers            hash: worker -> "places serving draining beat", beat in server ms
+    {calls}:edges              hash: edge -> "draining beat"
     {calls}:index              sorted set: CallSid by start, ms
     {lane}:call:<CallSid>      hash: from, to, agent, stream, state, times, epoch, tokens
     {lane}:log:<CallSid>       stream: the conversation log
     {lane}:up:<StreamSid>      stream, ids <sequenceNumber>-0: caller to agent
     {lane}:down:<StreamSid>    stream, ids <epoch>-<n>: agent to caller
-    {lane}:inbox:<process>     stream: notes to one process
+    {lane}:inbox:<process>     stream: notes to one process, each named "writer number"
 """
 
 from zlib import crc32
+
+CALLS = "calls"
+"""The hash tag of what is the fleet's; a lane's is its number."""
 
 DISPATCH = "{calls}:new"
 GROUP = "workers"
 EPOCHS = "{calls}:epoch"
 WORKERS = "{calls}:workers"
+EDGES = "{calls}:edges"
 INDEX = "{calls}:index"
+
+
+def tag_of(name: str) -> str:
+    """The hash tag of a key."""
+    return name[1 : name.index("}")]
 
 
 def lane_of(call_sid: str, lanes: int) -> int:

@@ -101,6 +101,7 @@ class ToolAsked:
     arguments: str = field(repr=False)  # JSON
     turn: int
     up: int
+    signature: str = field(default="", repr=False)  # the model's thought_signature, handed back
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,14 @@ class Pressed:
     """The caller pressed keys."""
 
     digits: str = field(repr=False)
+    up: int
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A key of a number that the caller is still pressing."""
+
+    digit: str = field(repr=False)
     up: int
 
 
@@ -180,7 +189,7 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Transferring:
-    """The call goes to somebody else: the last word of this part of it."""
+    """After the goodbye the call goes to somebody else."""
 
     target: str = field(repr=False)  # a phone number or SIP address
     up: int = 0
@@ -215,6 +224,7 @@ Entry = (
     | Released
     | Transferring
     | DialFailed
+    | Typed
 )
 
 ENTRIES: Vocabulary[Entry] = Vocabulary(
@@ -240,5 +250,6 @@ ENTRIES: Vocabulary[Entry] = Vocabulary(
         19: Released,
         20: Transferring,
         21: DialFailed,
+        22: Typed,
     }
 )

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from shared.bus.address import parse
+
 DEEPGRAM_AGENT_URL = "wss://agent.deepgram.com/v1/agent/converse"
 
 
@@ -159,8 +161,9 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
     return [
         (
             "REDIS_URL",
-            _is_url(s.redis_url, "redis", "rediss") or s.redis_url.startswith("unix:///"),
-            "must be redis://..., rediss://... or unix:///...",
+            _is_redis(s.redis_url),
+            "must be redis://host:port/db, rediss:// with TLS, unix:///path, "
+            "redis+sentinel://host:port,host:port/master or redis+cluster://host:port,host:port",
         ),
         (
             "DEEPGRAM_AGENT_URL",
@@ -179,6 +182,7 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
         ("TLS_KEY", bool(s.tls_cert) == bool(s.tls_key), "TLS_CERT and TLS_KEY go together"),
         ("BUSY_TWIML", _is_file(s.busy_twiml), "must be the path of a file with TwiML"),
         ("FALLBACK_TWIML", _is_file(s.fallback_twiml), "must be the path of a file with TwiML"),
+        ("TOOLS", _is_module(s.tools), "must be the path of a .py file, or a module's name"),
         ("MAX_CALLS", s.max_calls > 0, "must be at least 1"),
         ("MAX_SESSIONS", s.max_sessions > 0, "must be at least 1"),
         ("LEASE_S", 1 <= s.lease_s <= 15, "must lie between 1 and 15"),
@@ -199,6 +203,11 @@ def _is_file(path: str) -> bool:
     return not path or Path(path).is_file()
 
 
+def _is_module(name: str) -> bool:
+    """Whether this may name a module: whether there is one, only a worker must know."""
+    return not name or name.endswith(".py") or all(map(str.isidentifier, name.split(".")))
+
+
 def _has_origin(s: Settings) -> bool:
     return s.public_url.startswith("https://") or not s.twilio_auth_token
 
@@ -206,6 +215,13 @@ def _has_origin(s: Settings) -> bool:
 def _is_url(url: str, *schemes: str) -> bool:
     parts = _split(url)
     return not url or bool(parts and parts.scheme in schemes)
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        return not url or bool(parse(url))
+    except ValueError:
+        return False
 
 
 def _is_origin(url: str) -> bool:

@@ -10,6 +10,8 @@ STAND_INS = {
     "demo": ("sim.demo", "a whole call on this machine, without accounts"),
     "phone": ("sim.phone.cli", "the carrier and a caller: rings the bridge"),
     "agent": ("sim.agent.cli", "the agent service: answers the bridge"),
+    "faults": ("sim.faults.main", "every harm done to real processes: what callers hear of it"),
+    "corpus": ("sim.corpus.main", "a recorded call of each kind: makes them, or repeats them"),
     "load": ("sim.load.main", "many calls at once: what the bridge adds, and costs"),
 }
 """Name to the module whose `main(argv) -> exit code` it is, and what it does."""

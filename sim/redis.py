@@ -8,6 +8,7 @@ reaches the parent alone, and Redis is there until the calls are over.
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -34,6 +35,7 @@ _PORT_ATTEMPTS = 3
 _TAKEN = "Address already in use"
 
 _POLL_S = 0.01
+_PING_ANSWERED = re.compile(rb"\+PONG\r\n|\r\n-[A-Z]+ ")
 _LOG_TAIL_BYTES = 2000
 
 
@@ -54,9 +56,16 @@ class RedisServer:
         args: Further arguments of redis-server, such as "--hz", "100".
         appendonly: Keep an append-only file, which `kill` and `restart` spare.
         maxmemory: Redis's own notation, such as "64mb"; without, no limit.
+        port: Where it is to listen; any free port if not given.
     """
 
-    def __init__(self, *args: str, appendonly: bool = False, maxmemory: str | None = None) -> None:
+    def __init__(
+        self,
+        *args: str,
+        appendonly: bool = False,
+        maxmemory: str | None = None,
+        port: int = 0,
+    ) -> None:
         self._options = (
             *("--save", "", "--appendonly", "yes" if appendonly else "no"),
             *("--maxmemory", maxmemory or "0", "--maxmemory-policy", "noeviction"),
@@ -65,7 +74,8 @@ class RedisServer:
         )
         self._directory: TemporaryDirectory[str] | None = None
         self._process: _Guarded | None = None
-        self.port = 0
+        self._wanted_port = port
+        self.port = port
 
     def __enter__(self) -> Self:
         self.start()
@@ -88,6 +98,11 @@ class RedisServer:
         """
         return self._running().pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started, and neither killed nor stopped."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it, and return when it answers.
 
@@ -100,7 +115,7 @@ class RedisServer:
         """
         if self._process:
             raise RuntimeError("Redis is already running")
-        if self.port:
+        if self._directory:
             self._launch(self.port)
         else:
             self._launch_somewhere()
@@ -111,7 +126,7 @@ class RedisServer:
         self._end(signal.SIGKILL)
         if self._directory:
             self._directory.cleanup()
-        self._directory, self.port = None, 0
+        self._directory, self.port = None, self._wanted_port
 
     def kill(self) -> None:
         """End it without warning, as a crash would. Port and directory stay."""
@@ -132,6 +147,10 @@ class RedisServer:
         """Let a paused Redis go on."""
         os.kill(self.pid, signal.SIGCONT)
 
+    def configure(self, folder: Path) -> list[str]:
+        """Write the files that it begins with. Returns the arguments that name them."""
+        return []
+
     def _running(self) -> "_Guarded":
         if not self._process:
             raise RuntimeError("Redis is not running")
@@ -143,12 +162,12 @@ class RedisServer:
             process.end(how)
 
     def _launch_somewhere(self) -> None:
-        """Launch in a new directory on a free port, or leave nothing behind."""
+        """Launch in a new directory, or leave nothing behind."""
         self._directory = TemporaryDirectory(prefix="holdfast-redis-")
         try:
             for attempt in range(1, _PORT_ATTEMPTS + 1):
                 try:
-                    return self._launch(_free_port())
+                    return self._launch(self._wanted_port or free_port())
                 except RedisFailed as exc:
                     if attempt == _PORT_ATTEMPTS or _TAKEN not in str(exc):
                         raise
@@ -158,9 +177,10 @@ class RedisServer:
 
     def _launch(self, port: int) -> None:
         assert self._directory, "a port is only kept together with its directory"
-        place = ("--bind", HOST, "--port", str(port), "--dir", self._directory.name)
-        log = Path(self._directory.name, "redis.log")
-        self._process = _Guarded([find_server(), *place, *self._options], log)
+        folder = Path(self._directory.name)
+        place = ("--bind", HOST, "--port", str(port), "--dir", str(folder))
+        command = [find_server(), *self.configure(folder), *place, *self._options]
+        self._process = _Guarded(command, folder / "redis.log")
         self.port = port
         try:
             self._process.await_answer(port)
@@ -227,7 +247,8 @@ def _wheel_server() -> str | None:
     return shutil.which(str(path))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port that nobody uses now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -237,8 +258,11 @@ def _answers(port: int, pid: int) -> bool:
     """Whether the Redis with this process id serves the port; it might be somebody else's."""
     try:
         with socket.create_connection((HOST, port), timeout=READY_S) as connection:
-            connection.sendall(b"INFO server\r\nPING\r\nQUIT\r\n")
-            answer = connection.makefile("rb").read()
+            connection.sendall(b"INFO server\r\nPING\r\n")
+            answer = b""
+            # One that still reads its file answers the second with an error.
+            while not _PING_ANSWERED.search(answer) and (piece := connection.recv(65536)):
+                answer += piece
     except OSError:
         return False
     return b"+PONG" in answer and f"process_id:{pid}\r\n".encode() in answer

@@ -181,14 +181,14 @@ class Stack:
     ) -> None:
         self.stop()
 
-    def add_edge(self, port: int = 0) -> Process:
-        """Start one more edge; the first one has the stack's own port."""
-        environ = {**self.environ, "PORT": str(port or self.port)}
+    def add_edge(self, port: int = 0, **environ: str) -> Process:
+        """Start one more edge; the first has the stack's port. May have settings of its own."""
+        environ = {**self.environ, "PORT": str(port or self.port), **environ}
         return self._start("edge", "edge", environ, self.edges)
 
-    def add_worker(self) -> Process:
-        """Start one more worker."""
-        return self._start("worker", "worker", self.environ, self.workers)
+    def add_worker(self, **environ: str) -> Process:
+        """Start one more worker, with settings of its own if given."""
+        return self._start("worker", "worker", {**self.environ, **environ}, self.workers)
 
     def _start(
         self, name: str, module: str, environ: Mapping[str, str], group: list[Process]

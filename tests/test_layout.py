@@ -17,28 +17,47 @@ ROOMS = {
     "sim": {"edge", "worker"},
 }
 
+# A replay's Redis of its own is started as the demo starts its.
+MAY = {"replay/scratch.py": {"sim"}}
+
 # Codecs and machines: values in, values out. No clock, no socket, nothing to await.
 PURE = [
+    "edge/hold.py",
     "edge/twilio.py",
     "edge/twiml.py",
+    "replay/caller.py",
+    "replay/exchanges.py",
+    "replay/difference.py",
+    "replay/playback.py",
+    "replay/turns.py",
     "shared/keys.py",
     "shared/messages.py",
     "shared/record.py",
+    "shared/replayed.py",
     "shared/sound.py",
     "shared/vocabulary.py",
+    "worker/common.py",
     "worker/conversation.py",
     "worker/deepgram.py",
+    "worker/digits.py",
+    "worker/docstring.py",
     "worker/ear.py",
+    "worker/functions.py",
     "worker/gate.py",
     "worker/goodbye.py",
     "worker/history.py",
     "worker/injections.py",
     "worker/keypad.py",
     "worker/oldshape.py",
+    "worker/owed.py",
+    "worker/phone.py",
     "worker/playout.py",
     "worker/recovery.py",
+    "worker/schema.py",
+    "worker/speech.py",
     "worker/terms.py",
     "worker/timers.py",
+    "worker/tools.py",
 ]
 IO = {
     "asyncio",
@@ -96,7 +115,7 @@ def reads_environ(file: str) -> bool:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_knows_nothing_of_what_is_not_its_own(room: str) -> None:
-    trespasses = {file: roots(file) & ROOMS[room] for file in sources(room)}
+    trespasses = {file: roots(file) & ROOMS[room] - MAY.get(file, set()) for file in sources(room)}
 
     assert {file: names for file, names in trespasses.items() if names} == {}
 

@@ -15,15 +15,29 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import yaml
 
-from shared.calls import Ringing
+from shared.calls import Claim, Ringing
+from shared.lines import sound_of
+from shared.settings import Settings
 from worker import deepgram, oldshape
-from worker.tools import BUILT_IN
+from worker.terms import Line, Terms
+from worker.toolbox import Toolbox
+from worker.tools import BUILT_IN, TRANSFER_CALL
 
 DEFAULT = "default"
+
+NO_TOOLS = Toolbox()
+"""What there is without the setting TOOLS."""
+
+# Deepgram's own, where the agent block names none.
+EOT_TIMEOUT_S = 5.0
+
+# E.164, or an address of SIP.
+_TARGET = re.compile(r"\+[1-9][0-9]{4,14}|sips?:[^\s<>\"]+@[^\s<>\"]+")
 
 _PLACEHOLDER = re.compile(r"\$\{([^{}]+)\}")
 
@@ -42,6 +56,14 @@ class Bridge:
     """Whether the caller's "hello?" leaves the greeting alone. Not set: on outbound calls only."""
     goodbye: str = "Goodbye."
     """What is said when the call must end and the agent has no word for it."""
+    transfers: dict[str, str] = field(default_factory=dict, repr=False)
+    """To whom `transfer_call` may transfer: a name for the agent, a phone number or SIP address."""
+    filler: str = "One moment, please."
+    """What is said when an answer takes long."""
+    still_there: str = "Are you still there?"
+    """What is said when nobody has spoken for `idle_s`; after the second time the call ends."""
+    idle_s: float = 10.0
+    """Seconds of silence of both sides; 0: it may last for ever."""
     go_on: str = "(The line was interrupted for a moment. Please go on where you stopped.)"
     """What an agent is told that takes up the call where another was cut off."""
     hold: str = "One moment, please."
@@ -72,7 +94,14 @@ class AgentFile:
             for each in providers
         )
 
-    def settings_for(self, ringing: Ringing) -> str:
+    @property
+    def eot_timeout_s(self) -> float:
+        """Seconds of quiet after which the service takes the caller's turn for over."""
+        listen = (_as_list(self.agent.get("listen")) or [{}])[0]
+        given = listen.get("provider", {}).get("eot_timeout_ms")
+        return given / 1000 if isinstance(given, int | float) else EOT_TIMEOUT_S
+
+    def settings_for(self, ringing: Ringing, toolbox: Toolbox = NO_TOOLS) -> str:
         """The Settings message for one call: placeholders filled, our functions added."""
         agent = copy.deepcopy(self.agent)
         values = {**ringing.parameters, "from": ringing.caller, "to": ringing.called}
@@ -81,13 +110,15 @@ class AgentFile:
         for think in _as_list(agent.get("think")):
             if "prompt" in think:
                 think["prompt"] = _fill(think["prompt"], values)
-            declared = [BUILT_IN[name] for name in self.bridge.tools]
+            declared = toolbox.declarations(self.bridge.tools, self.bridge.transfers)
             if declared:
                 think["functions"] = [*think.get("functions", []), *declared]
         return deepgram.settings(agent, self.settings)
 
 
-def load_folder(folder: Path) -> tuple[dict[str, AgentFile], list[str]]:
+def load_folder(
+    folder: Path, toolbox: Toolbox = NO_TOOLS
+) -> tuple[dict[str, AgentFile], list[str]]:
     """All agents of a folder by name, and warnings to log.
 
     Raises:
@@ -96,14 +127,14 @@ def load_folder(folder: Path) -> tuple[dict[str, AgentFile], list[str]]:
     agents: dict[str, AgentFile] = {}
     warnings: list[str] = []
     for path in sorted(folder.glob("*.yaml")):
-        agents[path.stem], more = load(path)
+        agents[path.stem], more = load(path, toolbox)
         warnings += more
     if DEFAULT not in agents:
         raise BadAgentFile(f"{folder / 'default.yaml'}: missing; AGENTS must name its folder")
     return agents, warnings
 
 
-def load(path: Path) -> tuple[AgentFile, list[str]]:
+def load(path: Path, toolbox: Toolbox = NO_TOOLS) -> tuple[AgentFile, list[str]]:
     """One agent file, and warnings to log.
 
     Raises:
@@ -134,7 +165,7 @@ def load(path: Path) -> tuple[AgentFile, list[str]]:
     check.that(isinstance(parts["settings"], dict), ("settings",), "must be a mapping")
     _check_json(check, parts["agent"], ("agent",))
     _check_json(check, parts["settings"], ("settings",))
-    bridge = _bridge(check, parts["bridge"], path.parent)
+    bridge = _bridge(check, parts["bridge"], path.parent, toolbox)
     file = AgentFile(path.stem, parts["agent"], parts["settings"], bridge)
     return file, [f"{path.name}: {warning}" for warning in warnings]
 
@@ -142,6 +173,34 @@ def load(path: Path) -> tuple[AgentFile, list[str]]:
 def choose(agents: Mapping[str, AgentFile], ringing: Ringing) -> AgentFile:
     """The agent for a call: by the `agent` parameter, else the default."""
     return agents.get(ringing.agent, agents[DEFAULT])
+
+
+def terms_of(claim: Claim, agent: AgentFile, settings: Settings, toolbox: Toolbox) -> Terms:
+    """What a conversation must know of this call and its agent."""
+    ringing, bridge = claim.ringing, agent.bridge
+    protects = bridge.protect_greeting
+    own = {name: tool.filler for name, tool in toolbox.tools.items() if name in bridge.tools}
+    return Terms(
+        settings=agent.settings_for(ringing, toolbox),
+        mark_prefix=f"{claim.epoch:x}",
+        uses_flux=agent.uses_flux,
+        call_sid=ringing.call_sid,
+        tools=bridge.tools,
+        own_tools=own,
+        transfers=bridge.transfers,
+        protects_greeting=ringing.direction != "inbound" if protects is None else protects,
+        has_webhook=ringing.has_webhook,
+        goodbye=bridge.goodbye,
+        go_on=bridge.go_on,
+        filler=bridge.filler,
+        still_there=bridge.still_there,
+        idle_s=bridge.idle_s,
+        utterance_s=agent.eot_timeout_s + 1.0,
+        apology=Line(bridge.apology, sound_of(bridge.apology_sound, "apology")),
+        hold=Line(bridge.hold, sound_of(bridge.hold_sound, "hold")),
+        ring_s=settings.ring_s + ringing.notice_s,
+        reattach_s=settings.reattach_s,
+    )
 
 
 def _parts(data: dict[str, Any]) -> dict[str, Any]:
@@ -221,10 +280,14 @@ def _check_json(check: _Check, value: Any, where: tuple[str | int, ...]) -> None
         check.that(is_json, where, "is not JSON: put it in quotes")
 
 
-_BRIDGE_TYPES: dict[str, tuple[type, str]] = {
+_BRIDGE_TYPES: dict[str, tuple[type | UnionType, str]] = {
     "tools": (list, "must be a list of names"),
     "protect_greeting": (bool, "must be true or false"),
     "goodbye": (str, "must be a text"),
+    "transfers": (dict, "must be a mapping of names to phone numbers or SIP addresses"),
+    "filler": (str, "must be a text"),
+    "still_there": (str, "must be a text"),
+    "idle_s": (int | float, "must be a number of seconds"),
     "go_on": (str, "must be a text"),
     "hold": (str, "must be a text"),
     "hold_sound": (str, "must be a file's path"),
@@ -233,17 +296,20 @@ _BRIDGE_TYPES: dict[str, tuple[type, str]] = {
 }
 
 
-def _bridge(check: _Check, data: Any, folder: Path) -> Bridge:
+def _bridge(check: _Check, data: Any, folder: Path, toolbox: Toolbox) -> Bridge:
     check.that(isinstance(data, dict), ("bridge",), "must be a mapping")
     known = ", ".join(each.name for each in fields(Bridge))
     for key, value in data.items():
         check.that(key in _BRIDGE_TYPES, ("bridge", key), f"is not known here; known: {known}")
         kind, wanted = _BRIDGE_TYPES[key]
         check.that(isinstance(value, kind), ("bridge", key), wanted)
+    known = ", ".join((*BUILT_IN, *toolbox.tools))
     for number, name in enumerate(data.get("tools", [])):
-        wanted = f"no such function; known: {', '.join(BUILT_IN)}"
-        is_known = isinstance(name, str) and name in BUILT_IN
+        wanted = f"no such function; known: {known}"
+        is_known = isinstance(name, str) and (name in BUILT_IN or name in toolbox.tools)
         check.that(is_known, ("bridge", "tools", number), wanted)
+    _check_transfers(check, data)
+    check.that(data.get("idle_s", 0) >= 0, ("bridge", "idle_s"), "must not be negative")
     values = {**data, "tools": tuple(data.get("tools", ()))}
     for key in ("apology_sound", "hold_sound"):
         if data.get(key):
@@ -251,6 +317,17 @@ def _bridge(check: _Check, data: Any, folder: Path) -> Bridge:
             check.that(path.is_file(), ("bridge", key), "no such file")
             values[key] = str(path)
     return Bridge(**values)
+
+
+def _check_transfers(check: _Check, data: dict[str, Any]) -> None:
+    targets = data.get("transfers", {})
+    for name, target in targets.items():
+        is_target = isinstance(name, str) and _TARGET.fullmatch(str(target)) is not None
+        wanted = 'must be a quoted number such as "+15551230000", or sip:name@host'
+        is_text = isinstance(target, str)  # YAML takes +1555 without quotes for a sum
+        check.that(is_target and is_text, ("bridge", "transfers", name), wanted)
+    needs = bool(targets) or TRANSFER_CALL not in data.get("tools", [])
+    check.that(needs, ("bridge", "tools"), f"{TRANSFER_CALL} needs targets: `transfers:`")
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str:

@@ -15,39 +15,34 @@ stream has its own in milliseconds, read off his frames, for what he heard and s
 A conversation begins by folding its log (see `history`), whether the call is new,
 its worker died, or its agent's socket broke: a new call is one whose past is empty.
 
-While no phone is attached the agent is fed silence, since an agent that hears
-nothing at all hangs up; what it says then is kept for the phone (see `playout`).
+An agent that hears nothing at all hangs up: while no phone gives sound it is fed
+silence. What it says while no phone is attached is kept for the phone (see `playout`).
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
-from math import inf
-
 from shared import messages, record
+from shared.calls import AGENT_FAILED
 from shared.messages import Audio, Up
-from shared.sound import FRAME_S, SILENT_FRAME
+from shared.sound import FRAME_S
 from worker import deepgram
-from worker.ear import Ear
-from worker.gate import Gate
+from worker.common import Common
+from worker.digits import Digits
+from worker.ear import QUIET_MS, Ear
+from worker.functions import Functions, arguments_of
 from worker.goodbye import WORDS_TO_GO_ON, Goodbye
 from worker.history import fold, with_past
 from worker.injections import Injections
-from worker.keypad import PAUSE_S, Keypad, pressed
-from worker.playout import Cleared, Playout
+from worker.keypad import PAUSE_S
+from worker.owed import Due, Owed
+from worker.phone import Phone
+from worker.playout import Playout
 from worker.recovery import HOLD_EVERY_S, SILENT_FOR_S, Recovery
-from worker.terms import Effects, Inherited, Line, State, Terms
-from worker.timers import Timer, Timers
-from worker.tools import END_CALL
+from worker.speech import Speech
+from worker.terms import Effects, Inherited, State, Terms
+from worker.timers import Timer
+from worker.tools import COLLECT_DIGITS, END_CALL, TRANSFER_CALL, failed
 
 # Welcome comes at once and SettingsApplied soon after; an agent that takes longer is not there.
 READY_WITHIN_S = 5.0
-
-# Silence for an agent without a phone goes out in pieces of 40 ms, as a phone's would.
-FEED_FRAMES = 2
-FEED_S = FEED_FRAMES * FRAME_S
-
-# A pause in the agent's sound that ends an utterance when nothing else does.
-LULL_S = 0.12
 
 # Noises in a row that nobody can be behind.
 NOISES_IN_A_ROW = 5
@@ -57,19 +52,16 @@ NOISES_IN_A_ROW = 5
 ONSET_ENTRIES = 50
 LISTEN_AT_MOST = 3000
 
-# What comes sooner after we have joined a stream was written before: its phone may be gone since.
-BACKLOG_S = 1.0
-
-# Frames come in silence, too, and the edge looks for them itself: none for this long, and
-# nothing from the edge, means that there is no edge.
-PHONE_SILENT_S = 5.0
-
-# Owners in a row that lost a call soon after they took it: the call itself may be what kills them.
-POISON_TAKEOVERS = 3
-POISON_MS = 10_000
+# A caller who says nothing is asked so often whether he is there; then the call ends.
+PROMPTS = 2
 
 # Deepgram ends a session after two hours, and says so five minutes before.
 CAP_WARNING = "MAXIMUM_SESSION_LENGTH_APPROACHING"
+
+TRANSFERRED = "transferred"
+"""Why a call is over for us that goes on with somebody else."""
+
+OK = '{"ok": true}'
 
 
 class Conversation:
@@ -78,48 +70,50 @@ class Conversation:
     def __init__(self, terms: Terms, now: float, inherited: Inherited | None = None) -> None:
         inherited = inherited or Inherited()
         self._terms = terms
-        self._history = list(inherited.log)
-        self._past = fold(self._history, {})
+        self._common = common = Common(inherited.log)
+        self._timers = common.timers
+        self._past = past = fold(inherited.log, {})
+        common.up = max(inherited.cursor, past.up)
         self.state = State.CONNECTING
-        self.up = max(inherited.cursor, self._past.up)
-        """Sequence number of the newest caller entry that was read."""
         self.unknown = 0
         """Messages from the agent that this version does not know."""
-        self.late_bytes = 0
-        """Sound of interrupted turns that came too late and was dropped."""
-        self._effects = Effects()
-        self._acted_up = self._past.up
+        self._acted_up = past.up
         self._ear = Ear()
         self._ear.given = inherited.cursor
-        self._playout = Playout(terms.mark_prefix, self._past.sentences)
-        self._gate = Gate()
-        self._keypad = Keypad()
+        self._playout = Playout(terms.mark_prefix, past.sentences)
+        self._phone = Phone(common, self._ear, self._playout, terms.reattach_s, now)
+        self._speech = Speech(common, self._ear, self._playout)
+        self._functions = Functions(common, terms.call_sid, terms.own_tools)
+        self._digits = Digits(common, self._functions, past.typed)
         self._recovery = Recovery()
+        self._owed = Owed()
+        self._injections = Injections()
         self._goodbye: Goodbye | None = None
         self._has_agent = False
         self._request_id = ""
-        self._settings = self._past.settings or terms.settings
-        self._turn = self._past.turns
+        self._settings = past.settings or terms.settings
+        self._turn = past.turns
         self._may_force_turn = False
-        self._must_rotate = False
+        self._must_rotate = self._must_move = False
         self._noises = 0
-        self._in_greeting = self._past.is_new
+        self._prompts = 0
+        self._idle_since: float | None = None
+        self._in_greeting = past.is_new
         self._spoke_since_user = False
-        self._answer_due: tuple[float, int] | None = None  # (confirmed at, last loud clock)
-        self._latencies: dict[str, float] = {}
-        self._injections = Injections()
+        self._transfer_to = past.transfer
         self._resumed_with = ""  # what was injected for the agent to go on
-        self._rejoined_at = -inf
-        self._phone_at = now  # when the phone was last heard of
-        self._is_missed = False
-        self._timers = Timers()
         self._timers.set(Timer.RING, now + terms.ring_s)
-        if inherited.down:
-            self._playout.restore(inherited.down, inherited.echoes, _texts(self._history))
-            self._playout.expect(_said_to_this_phone(self._history))
+        if past.typed:
+            self._timers.set(Timer.DIGITS, now + PAUSE_S)
+        self._speech.inherit(inherited)
         self._begin(now)
 
     # -- the rim's side -------------------------------------------------------
+
+    @property
+    def up(self) -> int:
+        """Sequence number of the newest caller entry that was read."""
+        return self._common.up
 
     @property
     def cursor(self) -> int:
@@ -127,14 +121,22 @@ class Conversation:
         return self._ear.given
 
     @property
-    def deadline(self) -> float | None:
-        """When `tick` must be called, unless something happens before."""
+    def deadline(self) -> float:
+        """When `tick` must be called, at the latest; infinity: only when something happens."""
         return self._timers.next
+
+    @property
+    def late_bytes(self) -> int:
+        """Sound of interrupted turns that came too late and was dropped."""
+        return self._speech.late_bytes
+
+    @property
+    def _effects(self) -> Effects:
+        return self._common.effects
 
     def take(self) -> Effects:
         """What is to be done since the last call."""
-        effects, self._effects = self._effects, Effects(over=self._effects.over)
-        return effects
+        return self._common.take()
 
     def tick(self, now: float) -> None:
         """Time has passed."""
@@ -157,17 +159,30 @@ class Conversation:
             case Timer.CATCH_UP:
                 self._catch_up(at, now)
             case Timer.LULL:
-                self._effects.phone += self._playout.end()
+                self._speech.lull(now)
+            case Timer.DONE:
+                self._speech.see_done(now)
+            case Timer.OWED:
+                self._see_owed(now)
+            case Timer.FILLER:
+                self._inject(self._functions.filler)
             case Timer.DIGITS:
-                self._send_digits()
+                self._inject_as_user(self._digits.end())
+            case Timer.COLLECT:
+                self._digits.answer_waiting()
             case Timer.HOLD:
                 self._hold(now)
             case Timer.GOODBYE:
                 self._see_goodbye(now)
 
+    def look(self, now: float) -> None:
+        """Now and then: whether the phone still speaks, and whether anybody does."""
+        if self._phone.is_lost(now):
+            self.detached(now)  # an edge that died says no word of it
+        self._see_idle(now)
+
     def _log(self, entry: record.Entry) -> None:
-        self._effects.log.append(entry)
-        self._history.append((0, entry))
+        self._common.log(entry)
 
     # -- the phone ------------------------------------------------------------
 
@@ -175,12 +190,10 @@ class Conversation:
         """A phone is there, on a new stream whose clock starts anew."""
         if self.state is State.OVER:
             return
-        self._timers.stop(Timer.RING, Timer.REATTACH, Timer.FEED)
-        self._history.append((0, record.Attached("", "")))
-        self.up = self._acted_up = 0
-        self._ear.attach()
-        self._phone_at, self._is_missed = now, False
-        self._effects.phone += self._playout.attach()
+        self._common.history.append((0, record.Attached("", "")))
+        self._acted_up = 0
+        self._must_move = False
+        self._phone.attach(now)
         if Timer.HOLD in self._timers:
             self._timers.set(Timer.HOLD, now + SILENT_FOR_S)
         if self._goodbye:
@@ -189,34 +202,30 @@ class Conversation:
 
     def rejoined(self, now: float) -> None:
         """A phone was there before us, on a stream that we go on with, if it still speaks."""
-        self._timers.stop(Timer.RING, Timer.FEED)
-        self._playout.is_attached = True
-        self._phone_at = now
-        self._effects.phone += self._playout.end()
-        self._rejoined_at = now
-        self._timers.set(Timer.REATTACH, now + self._terms.reattach_s)
+        self._phone.rejoin(now)
         if self._goodbye:
             self._timers.set(Timer.GOODBYE, now)
 
     def detached(self, now: float) -> None:
         """The phone socket is gone, and nobody said that the call is over."""
-        self._playout.detach()
         if not self._terms.has_webhook:
             self._end("phone lost")
         elif self.state is not State.OVER:
-            # It may be told twice, to an ear that listens again.
-            self._timers.start(Timer.REATTACH, now + self._terms.reattach_s)
-            self._timers.set(Timer.FEED, now)
+            self._phone.detach(now)
+
+    def move(self) -> None:
+        """The phone's edge is told to stop: in a quiet moment Twilio takes the call to another."""
+        self._must_move = self._terms.has_webhook
 
     def from_caller(self, sequence: int, message: Up, now: float) -> None:
         """One entry of the caller's stream. Those read again are heard again, not acted on."""
         if self.state is State.OVER:
             return
-        if sequence > self.up and isinstance(message, Audio):
-            self._see_phone_again(now)
-        self.up = max(self.up, sequence)
-        if self._playout.is_attached and now - self._rejoined_at > BACKLOG_S:
-            self._timers.stop(Timer.REATTACH)
+        if sequence > self._common.up:
+            self._common.up = sequence
+            if isinstance(message, Audio):
+                self._phone.sounds(now)
+        self._phone.spoke(now)
         match message:
             case Audio():
                 self._hear(sequence, message, now)
@@ -227,7 +236,7 @@ class Conversation:
             case messages.Digit(digit):
                 if sequence > self._acted_up:
                     self._acted_up = sequence
-                    self._press(digit, now)
+                    self._press(digit, sequence, now)
             case messages.Dropped(name):
                 self._playout.dropped(name)
             case messages.Ended(cause):
@@ -235,50 +244,50 @@ class Conversation:
             case messages.Detached():
                 self.detached(now)
 
-    def miss_phone(self, now: float) -> None:
-        """Look whether the phone still speaks: an edge that died says no word of it."""
-        if self._playout.is_attached and now - self._phone_at > PHONE_SILENT_S:
-            self._is_missed = True
-            self.detached(now)
-
-    def _see_phone_again(self, now: float) -> None:
-        self._phone_at = now
-        if self._is_missed:
-            self._is_missed = False
-            self._playout.is_attached = True
-            self._timers.stop(Timer.REATTACH, Timer.FEED)
-
     def hung_up(self, cause: str) -> None:
         """Twilio says that the call is over."""
         self._end(cause)
 
     def _hear(self, sequence: int, frame: Audio, now: float) -> None:
-        if self._must_rotate and self.is_quiet_moment:
-            self._must_rotate = False
-            self._begin(now)
+        if (self._must_rotate or self._must_move) and self.is_quiet_moment:
+            self._use_quiet_moment(now)
         if self._effects.listen_after is not None:
             return  # it will be read again
         pieces = self._ear.frame(frame, sequence)
         if not self._has_agent:
             return
         self._effects.agent += pieces
-        if self._may_force_turn and self._ear.is_quiet:
-            # A cough must not cost the caller the whole end-of-turn timeout.
+        if self._ear.is_open:
+            self._watch_utterance()
+
+    def _watch_utterance(self) -> None:
+        """A cough must not cost the caller the end-of-turn timeout, nor stay open for ever."""
+        if self._may_force_turn and self._ear.quiet_ms >= QUIET_MS:
             self._may_force_turn = False
             self._effects.agent.append(deepgram.FORCE_END_TURN)
+        if self._ear.quiet_ms >= self._terms.utterance_s * 1000:
+            self._ear.close_utterance()
+            self._log(record.Heard("", self._common.up))
 
     @property
     def is_quiet_moment(self) -> bool:
         """Whether nobody speaks, and nobody is owed an answer."""
-        is_idle = not self._answer_due and not self._ear.is_open and self._playout.is_heard_out
-        is_idle = is_idle and self._keypad.is_idle and not self._ear.is_behind
+        is_idle = not self._speech.answer_due and not self._ear.is_open
+        is_idle = is_idle and self._playout.is_heard_out and not self._ear.is_behind
+        is_idle = is_idle and self._digits.is_idle and self._functions.is_idle
         return self.state is State.TALKING and is_idle
 
+    def _use_quiet_moment(self, now: float) -> None:
+        if self._must_rotate:
+            self._must_rotate = False
+            self._begin(now)
+        else:
+            self._must_move = False
+            self._effects.phone.append(messages.Move())
+
     def _feed(self, at: float, now: float) -> None:
-        """Silence in real time, from absolute deadlines, while no phone gives sound."""
         if self._has_agent:
-            self._effects.agent.append(SILENT_FRAME * FEED_FRAMES)
-            self._timers.set(Timer.FEED, at + FEED_S if at + 1 > now else now + FEED_S)
+            self._effects.agent += self._phone.silence(at, now)
 
     def _catch_up(self, at: float, now: float) -> None:
         """What the caller said before the agent was ready."""
@@ -286,32 +295,21 @@ class Conversation:
         if self._ear.is_behind:
             self._timers.set(Timer.CATCH_UP, at + FRAME_S if at + 1 > now else now + FRAME_S)
 
-    # -- keys -----------------------------------------------------------------
-
-    def _press(self, digit: str, now: float) -> None:
-        if self._keypad.is_idle and self.state is State.TALKING:
-            self._silence(now)
-        if self._keypad.press(digit):
-            self._send_digits()
-        else:
-            self._timers.set(Timer.DIGITS, now + PAUSE_S)
-
-    def _send_digits(self) -> None:
-        self._timers.stop(Timer.DIGITS)
-        digits = self._keypad.take()
-        if digits:
-            self._log(record.Pressed(digits, self.up))
-            self._inject_as_user(pressed(digits))
+    def _press(self, digit: str, sequence: int, now: float) -> None:
+        if self._digits.is_new and self.state is State.TALKING:
+            self._speech.silence(now)
+        self._prompts = 0
+        self._inject_as_user(self._digits.press(digit, sequence, now))
 
     # -- the agent comes and goes ---------------------------------------------
 
     def _begin(self, now: float) -> None:
         """Ask for an agent socket, and for the caller's words that no agent has understood."""
-        self._past = past = fold(self._history, self._playout.sounded_ms())
+        self._past = past = fold(self._common.history, self._playout.sounded_ms())
         self._lose_agent()
-        self._gate = Gate()
-        self._timers.stop(Timer.LULL, Timer.CATCH_UP, Timer.FEED)
-        if _is_poison(past.taken_ms):
+        self._speech.new_agent()
+        self._timers.stop(Timer.CATCH_UP)
+        if past.is_poison:
             self._give_up(now)
         elif past.ending:
             self.state = State.ENDING
@@ -323,11 +321,15 @@ class Conversation:
             self._timers.set(Timer.READY, now + READY_WITHIN_S)
             self._timers.start(Timer.HOLD, now + SILENT_FOR_S)
         after = min(self.cursor, past.onset - ONSET_ENTRIES) if past.onset else self.cursor
-        self._effects.listen_after = max(0, after, self.up - LISTEN_AT_MOST)
+        self._effects.listen_after = max(0, after, self._common.up - LISTEN_AT_MOST)
 
     def _lose_agent(self) -> None:
         """What the caller says from now on waits, as do words of ours."""
         self._has_agent = False
+        self._timers.stop(Timer.OWED, Timer.FILLER)
+        self._owed.stop()
+        self._functions.new_agent()
+        self._digits.new_agent()
         self._ear.listen_again()
         self._injections.lost()
 
@@ -351,12 +353,14 @@ class Conversation:
         self._has_agent = True
         self._recovery.ready(now)
         self._timers.stop(Timer.READY)
-        if not (self._past.owed or self._past.was_cut_off):
-            self._timers.stop(Timer.HOLD)  # else the line is dead until it speaks
-        self._log(record.Configured(self._settings, self._request_id, self.up))
+        if self._past.owed or self._past.was_cut_off:
+            self._owe(now)  # and until the agent speaks the line is dead
+        else:
+            self._timers.stop(Timer.HOLD)
+        self._log(record.Configured(self._settings, self._request_id, self._common.up))
         self._ear.agent_is_ready()
         self._timers.set(Timer.CATCH_UP, now)
-        if not self._playout.is_attached:
+        if not self._phone.is_attached:
             self._timers.set(Timer.FEED, now)
         self._effects.agent += self._injections.ready()
 
@@ -365,7 +369,7 @@ class Conversation:
         if self._is_deaf:
             return  # it is known
         again_at = None if self._goodbye else self._recovery.lost(code, now)
-        self._log(record.Trouble("agent", code, fatal=again_at is None, up=self.up))
+        self._log(record.Trouble("agent", code, fatal=again_at is None, up=self._common.up))
         self._lose_agent()
         if self._goodbye:
             self._goodbye.agent_lost(now)
@@ -383,8 +387,8 @@ class Conversation:
 
     def _hold(self, now: float) -> None:
         """The agent has been gone for so long that the line feels dead."""
-        if self._playout.is_attached and self._playout.is_heard_out:
-            self._say_line(self._terms.hold, now)
+        if self._phone.is_attached and self._playout.is_heard_out:
+            self._speech.line(self._terms.hold, now)
             self._timers.set(Timer.HOLD, now + HOLD_EVERY_S)
         else:
             self._timers.set(Timer.HOLD, now + SILENT_FOR_S / 4)
@@ -394,17 +398,12 @@ class Conversation:
         self._timers.stop(Timer.READY, Timer.FEED, Timer.CONNECT, Timer.HOLD)
         self.state = State.ENDING
         self._effects.disconnect = True
-        self._goodbye = Goodbye("agent failed", now, said_already=True)
-        self._say_line(self._terms.apology, now)
+        self._goodbye = Goodbye(AGENT_FAILED, now, said_already=True)
+        self._speech.line(self._terms.apology, now)
         self._goodbye.sound(now)
         self._goodbye.done(now)
-        if self._playout.is_attached:
+        if self._phone.is_attached:
             self._timers.set(Timer.GOODBYE, now)
-
-    def _say_line(self, line: Line, now: float) -> None:
-        self._say(line.text, "bridge", now, always=True)
-        self._effects.phone += self._playout.sound(line.sound)
-        self._effects.phone += self._playout.end()
 
     # -- the agent speaks -----------------------------------------------------
 
@@ -431,7 +430,7 @@ class Conversation:
             case deepgram.FunctionCallCancelled(ids):
                 self._cancel_functions(ids)
             case deepgram.LatencyReport(seconds):
-                self._latencies.update(seconds)
+                self._speech.latencies.update(seconds)
             case deepgram.InjectionRefused():
                 self._refuse()
             case deepgram.AgentWarning(code):
@@ -450,7 +449,7 @@ class Conversation:
         return self.state is State.OVER or has_none or Timer.CONNECT in self._timers
 
     def _warned(self, code: str) -> None:
-        self._log(record.Trouble("agent", code, fatal=False, up=self.up))
+        self._log(record.Trouble("agent", code, fatal=False, up=self._common.up))
         if code.startswith("INJECT_AGENT_MESSAGE"):
             self._refuse()
         if code == CAP_WARNING:
@@ -459,119 +458,165 @@ class Conversation:
     def _interrupt(self, now: float) -> None:
         self._ear.open_utterance()
         self._may_force_turn = self._terms.uses_flux
+        self._owed.stop()
         is_kept = self._goodbye or (self._terms.protects_greeting and self._in_greeting)
-        unheard = self._playout.heard(self._ear.clock) < self._playout.sent
-        self._log(record.Onset(self.up, barge_in=unheard and not is_kept))
+        is_barge_in = self._speech.has_unheard and not is_kept
+        self._log(record.Onset(self._common.up, barge_in=is_barge_in))
         if not is_kept:
-            self._silence(now)
-
-    def _silence(self, now: float) -> None:
-        """Take back what the caller has not heard, and let nothing more of it through."""
-        self._timers.stop(Timer.LULL)
-        clear, cut = self._playout.clear(self._ear.clock)
-        self._effects.phone += clear
-        for each in cut:
-            self._log(_cut(each, self.up))
-        self._gate.close(now)
+            self._speech.silence(now)
 
     def _confirm(self, text: str, now: float) -> None:
         if self._injections.is_ours(text):
-            self._gate.confirm(now)
+            self._speech.confirm(now, is_turn=False)
+            self._owe(now)
             return
         self._ear.close_utterance()
-        self._log(record.Heard(text, self.up))
+        self._log(record.Heard(text, self._common.up))
         if not text.strip():
-            self._noises += 1
-            self._gate.expect_answer()
-            self._inject_again(now)
-            if self._noises >= NOISES_IN_A_ROW and self.state is State.TALKING:
-                self._say_goodbye("nobody there", now)
+            self._ignore_noise(now)
             return
-        self._noises = 0
+        self._noises = self._prompts = 0
         self._turn += 1
         self._in_greeting = self._spoke_since_user = False
-        self._answer_due = (now, self._ear.last_loud)
-        self._gate.confirm(now)
+        self._speech.confirm(now, is_turn=True)
+        self._owe(now)
         if self._goodbye and len(text.split()) > WORDS_TO_GO_ON:
             self._call_off_goodbye()
         self._inject_again(now)
 
-    def _say(self, text: str, behavior: str, now: float, *, always: bool = False) -> None:
-        if self._gate.text(now) or always:
+    def _ignore_noise(self, now: float) -> None:
+        """A turn that never was; the answer that it interrupted may still be owed."""
+        self._noises += 1
+        self._speech.expect_answer()
+        if self._speech.answer_due:
+            self._owe(now)
+        self._inject_again(now)
+        if self._noises >= NOISES_IN_A_ROW and self.state is State.TALKING:
+            self._say_goodbye("nobody there", now)
+
+    def _say(self, text: str, behavior: str, now: float) -> None:
+        is_line = self._injections.is_line(text)
+        if not is_line:
+            self._owed.answered()
+        if self._speech.text(text, "bridge" if is_line else behavior, now):
             self._ear.close_utterance()
-            number, ending = self._playout.text(text)
-            self._effects.phone += ending
-            self._log(record.Said(number, text, self.up, behavior))
-        else:
-            number = self._playout.unheard_text()
-            self._log(record.Said(number, text, self.up, behavior))
-            self._log(record.Cut(number, 0, 0, "", self.up))
 
     def speak(self, mulaw: bytes, now: float) -> None:
         """One binary frame of the agent."""
-        if self._is_deaf:
+        if self._is_deaf or not self._speech.sound(mulaw, now):
             return
-        if not self._gate.sound(now):
-            self.late_bytes += len(mulaw)
-            return
-        if self._answer_due:
-            self._log_answer(self._answer_due, now)
         self._spoke_since_user = True
         self._recovery.proved()
         self._timers.stop(Timer.HOLD)
-        self._effects.phone += self._playout.sound(mulaw)
-        self._timers.set(Timer.LULL, now + LULL_S)
         if self._goodbye:
             self._goodbye.sound(now)
 
-    def _log_answer(self, due: tuple[float, int], now: float) -> None:
-        confirmed_at, last_loud = due
-        self._answer_due = None
-        latency_ms = round((now - confirmed_at) * 1000)
-        self._log(record.Answering(latency_ms, max(0, self._ear.clock - last_loud), self.up))
-
     def _audio_done(self, now: float) -> None:
-        self._timers.stop(Timer.LULL)
-        self._effects.phone += self._playout.end()
-        self._gate.expect_answer()
-        self._log(record.Finished(self.up))
-        if self._latencies:
-            self._log(record.Latency(self._latencies, self.up))
-            self._latencies = {}
+        self._speech.done()
         if not self._ear.is_open:
             self._inject_again(now)  # it was refused for the agent's turn, not for the caller's
         if self._goodbye:
             self._goodbye.done(now)
             self._see_goodbye(now)
 
+    # -- silence --------------------------------------------------------------
+
+    def _owe(self, now: float) -> None:
+        """The caller waits for an answer from now on."""
+        if self.state is State.TALKING and self._functions.is_idle:
+            is_told = Timer.HOLD in self._timers
+            self._timers.set(Timer.OWED, self._owed.begin(now, is_told=is_told))
+
+    def _see_owed(self, now: float) -> None:
+        due, again_at = self._owed.look(now)
+        if again_at is not None:
+            self._timers.set(Timer.OWED, again_at)
+        match due:
+            case Due.FILLER:
+                self._inject(self._terms.filler)
+            case Due.RENEW:
+                self.agent_lost("no answer", now)
+            case Due.GIVE_UP:
+                self._log(record.Trouble("agent", "no answer", fatal=True, up=self._common.up))
+                self._lose_agent()
+                self._give_up(now)
+
+    def _see_idle(self, now: float) -> None:
+        """Neither side has spoken for long: the caller is asked whether he is there."""
+        is_idle = self.is_quiet_moment and not self._owed.is_owed and self._phone.is_attached
+        if not is_idle or not self._terms.idle_s:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = now
+        elif now - self._idle_since >= self._terms.idle_s:
+            self._idle_since = None
+            self._prompts += 1
+            if self._prompts > PROMPTS:
+                self._say_goodbye("nobody there", now)
+            else:
+                self._inject(self._terms.still_there)
+
     # -- functions and injections ---------------------------------------------
 
     def _call_function(self, call: deepgram.FunctionCall, now: float) -> None:
+        self._owed.stop()
         if not call.client_side:
+            return  # Deepgram calls that one itself
+        # It may come before the turn is confirmed for which it is.
+        turn = self._turn + self._ear.is_open
+        if call.name in self._terms.own_tools:
+            self._functions.run(call, turn, now)
             return
-        self._log(record.ToolAsked(call.id, call.name, call.arguments, self._turn, self.up))
-        is_ours = call.name == END_CALL and END_CALL in self._terms.tools
-        content = '{"ok": true}' if is_ours else '{"error": "there is no such function"}'
-        self._log(record.ToolAnswered(call.id, call.name, content, self.up))
-        self._effects.agent.append(deepgram.function_call_response(call, content))
-        if is_ours and self.state is State.TALKING:
+        self._functions.request(call, turn)
+        is_ours = call.name in self._terms.tools
+        if is_ours and call.name == END_CALL:
+            self._functions.settle(call, OK)
             self._start_goodbye("agent ended the call", now)
+        elif is_ours and call.name == TRANSFER_CALL:
+            self._transfer(call, now)
+        elif is_ours and call.name == COLLECT_DIGITS:
+            self._digits.collect(call, now)
+        else:
+            self._functions.settle(call, failed("there is no such function"))
+
+    def _transfer(self, call: deepgram.FunctionCall, now: float) -> None:
+        """The goodbye is heard first; then the phone's TwiML takes the caller to the other."""
+        target = self._terms.transfers.get(str(arguments_of(call).get("target")), "")
+        if not target:
+            self._functions.settle(call, failed("there is no such target"))
+        elif not self._terms.has_webhook:
+            self._functions.settle(call, failed("this call cannot be transferred"))
+        else:
+            self._functions.settle(call, OK)
+            self._transfer_to = target
+            self._log(record.Transferring(target, self._common.up))
+            self._start_goodbye(TRANSFERRED, now)
+
+    def tool_answered(self, key: str, content: str, now: float) -> None:
+        """One of the operator's functions has ended. `content` is what the agent is told."""
+        words = self._functions.answered(key, content)
+        if self.state is not State.OVER:
+            self._inject_as_user(words)
+            self._owe(now)
 
     def _cancel_functions(self, ids: tuple[str, ...]) -> None:
-        for call_id in ids:
-            self._log(record.ToolCancelled(call_id, "", self.up))
+        self._functions.cancelled(ids)
+        self._digits.cancelled(ids)
         if self._goodbye:
             self._call_off_goodbye()
 
     def _inject_as_user(self, words: str) -> None:
-        """Have the agent answer words that the caller did not say just now."""
-        self._effects.agent += self._injections.send(deepgram.inject_user_message(words), words)
-        self._gate.expect_answer()
+        """Have the agent answer words that the caller did not say just now, if there are any."""
+        if words:
+            message = deepgram.inject_user_message(words)
+            self._effects.agent += self._injections.send(message, words=words)
+            self._speech.expect_answer()
 
     def _inject(self, text: str) -> None:
         """Have the agent say something."""
-        self._effects.agent += self._injections.send(deepgram.inject_agent_message(text))
-        self._gate.expect_answer()
+        message = deepgram.inject_agent_message(text)
+        self._effects.agent += self._injections.send(message, line=text)
+        self._speech.expect_answer()
 
     def _refuse(self) -> None:
         """The agent did not take what was injected last."""
@@ -583,17 +628,20 @@ class Conversation:
         again = self._injections.again()
         if again:
             self._effects.agent += again
-            self._gate.expect_answer()
+            self._speech.expect_answer()
             if self._goodbye and self._goodbye.was_injected:
                 self._goodbye.inject(now)
 
     # -- the end --------------------------------------------------------------
 
     def _start_goodbye(self, cause: str, now: float) -> None:
+        if self.state is not State.TALKING:
+            return
         self.state = State.ENDING
+        self._owed.stop()
         self._goodbye = Goodbye(cause, now, said_already=self._spoke_since_user)
-        self._log(record.Ending(cause, self.up))
-        self._gate.expect_answer()
+        self._log(record.Ending(cause, self._common.up))
+        self._speech.expect_answer()
         self._see_goodbye(now)
 
     def _call_off_goodbye(self) -> None:
@@ -601,8 +649,9 @@ class Conversation:
             self._injections.forget_refused()
         self.state = State.TALKING
         self._goodbye = None
+        self._transfer_to = ""
         self._noises = 0
-        self._log(record.Ending("", self.up))
+        self._log(record.Ending("", self._common.up))
         self._timers.stop(Timer.GOODBYE)
 
     def _say_goodbye(self, cause: str, now: float) -> None:
@@ -633,37 +682,9 @@ class Conversation:
         self.state = State.OVER
         self._timers.stop_all()
         self._effects.connect = False
+        if cause == TRANSFERRED:
+            self._effects.transfer = self._transfer_to
         if not self._past.is_over:  # else its former owner has logged that, and come no further
-            self._log(record.Over(cause, self.up))
+            self._log(record.Over(cause, self._common.up))
         self._effects.phone.append(messages.Ended(cause))
         self._effects.over = cause
-
-
-def _cut(cleared: Cleared, up: int) -> record.Cut:
-    return record.Cut(cleared.sentence, cleared.heard_ms, cleared.of_ms, cleared.text, up)
-
-
-def _texts(log: Sequence[tuple[int, record.Entry]]) -> dict[int, str]:
-    return {entry.sentence: entry.text for _, entry in log if isinstance(entry, record.Said)}
-
-
-def _said_to_this_phone(log: Sequence[tuple[int, record.Entry]]) -> dict[int, str]:
-    """The sentences said since the phone's stream began, and not cut."""
-    said: dict[int, str] = {}
-    for _, entry in log:
-        match entry:
-            case record.Attached():
-                said.clear()
-            case record.Said(number, text):
-                said[number] = text
-            case record.Cut(number):
-                said.pop(number, None)
-    return said
-
-
-def _is_poison(taken_ms: Sequence[int]) -> bool:
-    """Whether owner after owner lost the call soon after taking it."""
-    latest = taken_ms[-POISON_TAKEOVERS - 1 :]
-    if len(latest) <= POISON_TAKEOVERS:
-        return False
-    return all(b - a < POISON_MS for a, b in pairwise(latest))

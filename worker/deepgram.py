@@ -57,6 +57,7 @@ class FunctionCall:
     name: str
     arguments: str = field(repr=False)  # JSON
     client_side: bool = True
+    signature: str = field(default="", repr=False)  # `thought_signature` of some models
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,7 @@ def _request(message: dict[str, Any]) -> Event:
                 _text(each["name"]),
                 _text(each.get("arguments") or "{}"),
                 each.get("client_side", True) is not False,
+                _text(each.get("thought_signature") or ""),
             )
             for each in message["functions"]
         )

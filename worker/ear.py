@@ -46,6 +46,7 @@ class Ear:
         self.last_loud = 0
         """The clock when he was last loud in this utterance."""
         self._end = 0
+        self._fed_ms = 0
         self._is_open = False
         self._is_ready = False
         self.given = 0
@@ -57,7 +58,7 @@ class Ear:
 
     def attach(self) -> None:
         """A new stream, whose clock starts anew."""
-        self.clock = self.last_loud = self._end = self.given = 0
+        self.clock = self.last_loud = self._end = self._fed_ms = self.given = 0
 
     def listen_again(self) -> None:
         """Frames will come that have come before; until the agent is ready all wait for it."""
@@ -69,7 +70,8 @@ class Ear:
     def frame(self, frame: Audio, sequence: int = 0) -> list[bytes]:
         """One of the caller's frames, with its number. Returns what goes to the agent now."""
         pieces = [frame.mulaw]
-        gap_ms = frame.timestamp - self._end if self._end else 0
+        gap_ms = frame.timestamp - self._end - self._fed_ms if self._end else 0
+        self._fed_ms = 0
         if gap_ms > GAP_MS:
             missing = min(gap_ms, FILL_AT_MOST_MS) * BYTES_PER_MS
             pieces.insert(0, SILENCE * (missing - missing % FRAME_BYTES))
@@ -83,6 +85,11 @@ class Ear:
         for piece in pieces:
             self._wait(piece, sequence)
         return []
+
+    def fed(self, mulaw: bytes) -> bytes:
+        """Silence that goes to the agent while no frame comes: it is not put in again for those."""
+        self._fed_ms += len(mulaw) // BYTES_PER_MS
+        return mulaw
 
     def _wait(self, piece: bytes, sequence: int) -> None:
         is_loud = is_speech(piece)
@@ -138,7 +145,6 @@ class Ear:
         return self._is_open
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether an utterance is open in which nothing has been loud for a while."""
-        is_heard = self._is_open and not self._waiting
-        return is_heard and self.clock - self.last_loud >= QUIET_MS
+    def quiet_ms(self) -> int:
+        """For how long nothing has been loud in an open utterance; 0 while frames wait."""
+        return self.clock - self.last_loud if self._is_open and not self._waiting else 0

@@ -14,11 +14,13 @@ sentence whose sound never came was not said.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from shared import record
 from worker.keypad import pressed
 from worker.playout import whole_words
+from worker.tools import COLLECT_DIGITS
 
 # How fast an agent speaks, to tell how much of a sentence its first seconds were
 # when the rest of its sound never came.
@@ -26,6 +28,13 @@ MS_A_CHARACTER = 65
 
 # What stands for an answer that nobody wrote down: the function may have run.
 UNKNOWN_OUTCOME = "interrupted, outcome unknown, do not repeat"
+
+# Owners in a row that lost a call soon after they took it: the call itself may be what kills them.
+POISON_TAKEOVERS = 3
+POISON_MS = 10_000
+
+# What the agent is told of a transfer that came to nothing.
+NOT_TRANSFERRED = "(The transfer did not work: {status}. The caller is with you again.)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +57,23 @@ class Past:
     """Caller entry at which an utterance began that is still open; 0 if none is."""
     ending: str = ""
     """Why the call is about to end, if the agent had asked for it."""
+    transfer: str = field(default="", repr=False)
+    """To whom the caller goes when it has ended, if he does."""
+    typed: str = field(default="", repr=False)
+    """Keys of a number that the caller was still pressing."""
     is_over: bool = False
     settings: str = field(default="", repr=False)
     """The Settings in force, without what this file adds; empty if none were accepted yet."""
     taken_ms: tuple[int, ...] = ()
     """When each owner took the call, server ms."""
+
+    @property
+    def is_poison(self) -> bool:
+        """Whether owner after owner lost the call soon after taking it."""
+        latest = self.taken_ms[-POISON_TAKEOVERS - 1 :]
+        if len(latest) <= POISON_TAKEOVERS:
+            return False
+        return all(b - a < POISON_MS for a, b in pairwise(latest))
 
     @property
     def is_new(self) -> bool:
@@ -74,6 +95,7 @@ class _Tool:
     name: str
     arguments: str
     answer: str = UNKNOWN_OUTCOME
+    signature: str = ""
 
 
 @dataclass(slots=True)
@@ -87,6 +109,8 @@ class _Fold:
     onset: int = 0
     is_answering: bool = False
     ending: str = ""
+    transfer: str = ""
+    typed: str = ""
     is_over: bool = False
     settings: str = ""
     taken: list[int] = field(default_factory=list)
@@ -96,16 +120,6 @@ class _Fold:
         """Take in one entry."""
         self.up = max(self.up, getattr(entry, "up", 0))
         match entry:
-            case record.Taken():
-                self.taken.append(at_ms)
-                self._lose_held()
-            case record.Released():
-                self.taken.clear()  # those that gave it away did not die of it
-            case record.Attached():
-                self.up = self.onset = 0  # a new stream counts anew
-                self._phone(is_there=True)
-            case record.Lost():
-                self._phone(is_there=False)
             case record.Onset(up, barge_in):
                 self.onset = up
                 self.is_answering = self.is_answering and not barge_in
@@ -117,21 +131,50 @@ class _Fold:
                 self._cut(number, text)
             case record.Finished():
                 self.is_answering = False
-            case record.ToolAsked(call_id, name, arguments):
-                self.items.append(_Tool(call_id, name, arguments))
+            case record.ToolAsked(call_id, name, arguments, signature=signature):
+                self.items.append(_Tool(call_id, name, arguments, signature=signature))
                 self.is_answering = True
-            case record.ToolAnswered(call_id, _, content):
-                self._answer(call_id, content)
-                self.is_answering = True  # what the agent makes of it is still to come
+            case record.ToolAnswered(call_id, name, content):
+                self._answer(call_id, name, content)
+            case record.Typed(digit):
+                self.typed += digit
             case record.Pressed(digits):
+                self.typed = ""
                 self.items.append(pressed(digits))
                 self.is_answering = False
+            case _:
+                self._change(at_ms, entry)
+
+    def _change(self, at_ms: int, entry: record.Entry) -> None:
+        """Take in what is not said by anybody: owners, phones, the end."""
+        match entry:
+            case record.Taken():
+                self.taken.append(at_ms)
+                self._lose_held()
+            case record.Released():
+                self.taken.clear()  # those that gave it away did not die of it
+            case record.Attached():
+                self.up = self.onset = 0  # a new stream counts anew
+                self._phone(is_there=True)
+            case record.Lost():
+                self._phone(is_there=False)
             case record.Ending(cause):
                 self.ending = cause
+                self.transfer = self.transfer if cause else ""
+            case record.Transferring(target):
+                self.transfer = target
             case record.Configured(settings):
                 self.settings = settings
             case record.Over():
                 self.is_over = True
+            case record.DialFailed(status):
+                self._come_back(status)
+
+    def _come_back(self, status: str) -> None:
+        """Nobody took the caller's call: it goes on as if the transfer had been refused."""
+        self.is_over, self.ending, self.transfer, self.is_answering = False, "", "", False
+        self.taken.clear()
+        self.items.append(NOT_TRANSFERRED.format(status=status))
 
     def _hear(self, text: str) -> None:
         self.onset = 0
@@ -166,7 +209,9 @@ class _Fold:
             if isinstance(item, _Sentence) and item.number == number:
                 item.heard = text
 
-    def _answer(self, call_id: str, content: str) -> None:
+    def _answer(self, call_id: str, name: str, content: str) -> None:
+        self.is_answering = True  # what the agent makes of it is still to come
+        self.typed = "" if name == COLLECT_DIGITS else self.typed
         for item in self.items:
             if isinstance(item, _Tool) and item.id == call_id:
                 item.answer = content
@@ -198,6 +243,8 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
         up=state.up,
         onset=state.onset,
         ending=state.ending,
+        transfer=state.transfer,
+        typed=state.typed,
         is_over=state.is_over,
         settings=state.settings,
         taken_ms=tuple(state.taken),
@@ -243,13 +290,14 @@ def _messages(items: Iterable[str | _Sentence | _Tool]) -> list[dict[str, Any]]:
 
 
 def _function_call(tool: _Tool) -> dict[str, Any]:
-    return {
+    call = {
         "id": tool.id,
         "name": tool.name,
         "client_side": True,
         "arguments": tool.arguments,
         "response": tool.answer,
     }
+    return {**call, "thought_signature": tool.signature} if tool.signature else call
 
 
 def with_past(settings: str, past: Past, *, answer_owed: bool) -> str:

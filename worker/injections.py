@@ -11,6 +11,9 @@ from collections import deque
 # Those that wait for the agent to be ready. Older ones are dropped.
 EARLY = 8
 
+# Lines that the agent was asked to say and has not said yet.
+LINES = 4
+
 
 class Injections:
     """What was injected, and what still must be. Messages are text frames for the agent."""
@@ -21,15 +24,19 @@ class Injections:
         self._last = ""
         self._is_refused = False
         self._ours: set[str] = set()
+        self._to_say: deque[str] = deque(maxlen=LINES)
 
-    def send(self, message: str, words: str = "") -> list[str]:
+    def send(self, message: str, words: str = "", line: str = "") -> list[str]:
         """Inject. Returns what goes to the agent now.
 
         Args:
             words: Those that will come back as the caller's; empty for what the agent says.
+            line: What the agent is to say; empty for what it is to answer.
         """
         if words:
             self._ours.add(words)
+        if line:
+            self._to_say.append(line)
         if not self._is_ready:
             if (message, words) not in self._early:
                 self._early.append((message, words))
@@ -70,6 +77,13 @@ class Injections:
     def forget_refused(self) -> None:
         """What was refused is not wanted any more."""
         self._is_refused = False
+
+    def is_line(self, text: str) -> bool:
+        """Whether the agent says this because we asked for it: a line, or a sentence of one."""
+        line = next((each for each in self._to_say if text and text in each), "")
+        if line.endswith(text) and line:
+            self._to_say.remove(line)
+        return bool(line)
 
     def is_ours(self, words: str) -> bool:
         """Whether these confirmed words are not the caller's; each is asked about once."""

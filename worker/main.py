@@ -2,8 +2,7 @@
 
 Twice a second it renews its leases, all in one script, and looks for calls that
 wait. In between, a note in its inbox tells of a new one at once. SIGTERM means:
-no new calls, give those there are to other workers in moments when nobody speaks, and
-go. With nobody to give them to, serve them, and at DRAIN_S leave them to whoever comes.
+no new calls, give those there are to other workers (see `handoff`), and go.
 """
 
 import asyncio
@@ -12,7 +11,6 @@ import os
 import secrets
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import uvloop
@@ -20,21 +18,21 @@ import uvloop
 from shared import logs
 from shared.bus import Bus, BusError, Registry, open_bus
 from shared.calls import INTERNAL_ERROR, Claim
-from shared.messages import Attach, Dispatched, HungUp, Note
+from shared.messages import Attach, Dispatched, HungUp, Leaving, Note, Offer, Prepared
 from shared.settings import BadSetting, Settings, read
 from worker.agents import AgentFile, BadAgentFile, choose, load_folder
+from worker.handoff import STANDBY_S, HandOff
 from worker.health import probes
 from worker.session import Means, Session
+from worker.socket import AgentRefused
+from worker.standby import Standby
+from worker.toolbox import Toolbox, load
+from worker.tools import BadTools
 
 log = logging.getLogger("worker")
 
 # Leases are renewed this often: four times within the shortest useful lease.
 BEAT_S = 0.5
-
-# While draining: how often to look for quiet moments, and how many calls go at once, since
-# their new owners all open agent sockets.
-LOOK_S = 0.05
-HAND_OFFS = 4
 
 # A call idle for longer than any Redis is away was released: it may be taken without waiting.
 RELEASED_MS = 12 * 3600 * 1000
@@ -50,13 +48,18 @@ SPREAD_S = 0.02
 class Worker:
     """All the calls of one process."""
 
-    def __init__(self, settings: Settings, agents: dict[str, AgentFile], bus: Bus) -> None:
+    def __init__(
+        self, settings: Settings, agents: dict[str, AgentFile], toolbox: Toolbox, bus: Bus
+    ) -> None:
         self._settings = settings
         self._agents = agents
         self._bus = bus
         self._registry = Registry(bus)
-        self._means = Means(bus, self._registry, settings)
+        self._means = Means(bus, self._registry, settings, toolbox)
         self._sessions: dict[str, Session] = {}
+        self._standbys: dict[str, Standby] = {}
+        self._hand_off = HandOff(bus, self._registry, settings, self._sessions)
+        self._tasks: asyncio.TaskGroup
         self._look = asyncio.Event()
         self._is_draining = False
         self._up_at = 0.0
@@ -66,6 +69,7 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then until the last call has ended."""
         async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             calls = tasks.create_task(self._claim_calls(tasks), name="claims")
             beat = tasks.create_task(self._beat(), name="beat")
             await stop.wait()
@@ -97,6 +101,31 @@ class Worker:
             case HungUp(call_sid, cause):
                 if session := self._sessions.get(call_sid):
                     session.hang_up(cause)
+            case Leaving(call_sid, stream_sid):
+                if session := self._sessions.get(call_sid):
+                    session.leave(stream_sid)
+            case Offer(call_sid, owner):
+                self._tasks.create_task(self._prepare(call_sid, owner), name=f"offer:{call_sid}")
+            case Prepared(call_sid, worker):
+                self._hand_off.prepared(call_sid, worker)
+
+    async def _prepare(self, call_sid: str, owner: str) -> None:
+        """Have an agent session ready for a call that another worker will release."""
+        is_full = len(self._sessions) + len(self._standbys) >= self._settings.max_calls
+        if self._is_draining or is_full or call_sid in self._standbys:
+            return
+        standby = self._standbys[call_sid] = Standby(self._settings)
+        try:
+            await standby.open()
+            self._bus.note(owner, call_sid, Prepared(call_sid, self._bus.process))
+            await asyncio.sleep(STANDBY_S)
+        except AgentRefused as refusal:
+            extra = {"call_sid": call_sid, "reason": refusal.code}
+            log.warning("agent refused", extra=extra)
+        finally:
+            if self._standbys.get(call_sid) is standby:
+                del self._standbys[call_sid]
+                standby.close()
 
     async def _claim_calls(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -131,7 +160,8 @@ class Worker:
         if old := self._sessions.get(call_sid):
             old.let_go()
         try:
-            session = Session(self._means, claim, choose(self._agents, claim.ringing))
+            agent = choose(self._agents, claim.ringing)
+            session = Session(self._means, claim, agent, self._standbys.pop(call_sid, None))
         except Exception as exc:  # noqa: BLE001 (a bulkhead: a call that cannot begin ends no other)
             extra = {"call_sid": call_sid, "reason": logs.place(exc)}
             log.error("call failed", extra=extra)
@@ -172,56 +202,49 @@ class Worker:
         served = {session.claim.entry_id: session for session in self._sessions.values()}
         places = 0 if self._is_draining else self._settings.max_calls
         try:
-            lost = await self._registry.renew(served, places=places, draining=self._is_draining)
+            told = await self._registry.renew(served, places=places, draining=self._is_draining)
+            for entry_id in told.missing:
+                await self._reinstate(served[entry_id])
         except BusError as exc:
             log.warning("cannot renew leases", extra={"error": type(exc).__name__})
             return
-        for entry_id in lost:
-            session = served[entry_id]
-            if self._sessions.get(session.call_sid) is session:
-                log.warning("lease lost", extra={"call_sid": session.call_sid})
-                session.let_go()
+        for entry_id in told.lost:
+            self._lose(served[entry_id])
+
+    async def _reinstate(self, session: Session) -> None:
+        """Redis has forgotten that there is this call, or whose it is."""
+        if self._sessions.get(session.call_sid) is not session:
+            return  # it has ended meanwhile
+        claim = await self._registry.reinstate(session.claim, session.streams)
+        if claim is None:
+            self._lose(session)
+        else:
+            log.warning("call reinstated", extra={"call_sid": session.call_sid})
+            session.claim = claim
+
+    def _lose(self, session: Session) -> None:
+        if self._sessions.get(session.call_sid) is session:
+            log.warning("lease lost", extra={"call_sid": session.call_sid})
+            session.let_go()
 
     async def _drain(self) -> None:
-        """Give every call to a peer: in a quiet moment, or as it stands at half of the time."""
+        """Give every call to a peer; what is left then is anybody's."""
         self._is_draining = True
         log.info("draining", extra={"calls": len(self._sessions)})
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        while self._sessions and loop.time() - began < self._settings.drain_s:
-            is_late = loop.time() - began > self._settings.drain_s / 2
-            peers = await self._peers()
-            if peers:
-                self._hand_off(peers, is_late=is_late)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await self._is_idle.wait()
+        await self._hand_off.run(self._is_idle)
         for session in list(self._sessions.values()):
             session.release()
         await self._is_idle.wait()
 
-    def _hand_off(self, peers: list[str], *, is_late: bool) -> None:
-        ripe = [each for each in self._sessions.values() if is_late or each.may_release]
-        for number, session in enumerate(ripe[:HAND_OFFS]):
-            session.release()
-            self._bus.note(peers[number % len(peers)], session.call_sid, Dispatched())
-            log.info("call handed off", extra={"call_sid": session.call_sid})
 
-    async def _peers(self) -> list[str]:
-        try:
-            return await self._registry.peers()
-        except BusError:
-            return []
-
-
-async def serve(settings: Settings, agents: dict[str, AgentFile]) -> None:
+async def serve(settings: Settings, agents: dict[str, AgentFile], toolbox: Toolbox) -> None:
     """Run a worker until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     process = f"worker-{secrets.token_hex(4)}"
     async with open_bus(settings.redis_url, process, settings.lanes) as bus:
-        worker = Worker(settings, agents, bus)
+        worker = Worker(settings, agents, toolbox, bus)
         bus.on_note = worker.on_note
         log.info("worker started", extra={"worker": process, "places": settings.max_calls})
         async with probes(settings.host or "127.0.0.1", settings.metrics_port, worker.is_ready):
@@ -233,12 +256,13 @@ def main() -> int:
     """`python -m worker`: exit status 0 after a signal, 2 if something is set wrongly."""
     try:
         settings = read(os.environ).checked_for_worker()
-        agents, warnings = load_folder(Path(settings.agents))
-    except (BadSetting, BadAgentFile) as exc:
+        toolbox = load(settings.tools)
+        agents, warnings = load_folder(Path(settings.agents), toolbox)
+    except (BadSetting, BadTools, BadAgentFile) as exc:
         sys.stderr.write(f"worker: {exc}\n")
         return 2
     logs.setup(settings.log_level, settings.log_format, "worker")
     for warning in warnings:
         log.warning(warning)
-    uvloop.run(serve(settings, agents))
+    uvloop.run(serve(settings, agents, toolbox))
     return 0

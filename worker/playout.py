@@ -218,6 +218,8 @@ class Playout:
         self.is_attached = True
         for message in down:
             self._account(message, texts)
+        # An utterance's first piece has its mark behind it: sound that has none is in the middle.
+        self._in_utterance = self._in_utterance or self._since_mark > 0
         for name, clock in echoes:
             self.echo(name, clock)
 

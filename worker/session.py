@@ -10,29 +10,34 @@ in between, so nothing can come out of order, and no lock is needed.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial, wraps
+from math import inf
 from typing import Concatenate, ParamSpec
 
-from shared.bus import Archive, Bus, Outlet, Registry
-from shared.calls import INTERNAL_ERROR, Call, Claim, State
-from shared.lines import sound_of
+from shared.bus import Bus, Outlet, Registry
+from shared.calls import INTERNAL_ERROR, Call, Claim
 from shared.logs import place
-from shared.messages import Down, Ended, Mark, Owned, Up
+from shared.messages import Down, Ended, Owned, Up
 from shared.record import Over, Released, Taken, Trouble
 from shared.settings import Settings
 from shared.vocabulary import BadMessage
-from worker import deepgram
-from worker.agents import AgentFile
-from worker.conversation import PHONE_SILENT_S, Conversation
+from worker import deepgram, estate
+from worker.agents import AgentFile, terms_of
+from worker.conversation import Conversation
+from worker.estate import KEPT_ENTRIES
+from worker.phone import SILENT_S
+from worker.runner import Runner
 from worker.socket import AgentRefused, AgentSocket
-from worker.terms import Inherited, Line, Terms
+from worker.standby import Standby
+from worker.terms import Inherited, ToolCall
+from worker.toolbox import Toolbox
 
 log = logging.getLogger("worker")
 
-# What stays of each stream without a recording, and what a successor reads: a minute of frames.
-KEPT_ENTRIES = 3000
+# Nobody talks longer than this to whom he was transferred and is then still remembered.
+TRANSFER_S = 3600
 
 Step = ParamSpec("Step")
 
@@ -57,17 +62,22 @@ class Means:
     bus: Bus
     registry: Registry
     settings: Settings
+    toolbox: Toolbox
 
 
 class Session:
     """One call, from its claim to its end. `run` it; the rest are events."""
 
-    def __init__(self, means: Means, claim: Claim, agent: AgentFile) -> None:
+    def __init__(
+        self, means: Means, claim: Claim, agent: AgentFile, standby: Standby | None = None
+    ) -> None:
         self._means = means
         self._loop = asyncio.get_running_loop()
         self.claim = claim
         self.call_sid = claim.ringing.call_sid
-        self._terms = _terms(claim, agent, means.settings)
+        self._terms = terms_of(claim, agent, means.settings, means.toolbox)
+        self._standby = standby
+        self._runner = Runner(means.toolbox, claim.ringing, self._on_answer)
         self._conversation: Conversation | None = None
         self._journal = means.bus.journal(self.call_sid, claim.epoch, self.let_go)
         self._down: Outlet[Down] | None = None
@@ -82,6 +92,7 @@ class Session:
         self._timer_at = 0.0
         self._over = asyncio.Event()
         self._is_lost = False
+        self._is_transferred = False
 
     # -- life -----------------------------------------------------------------
 
@@ -96,39 +107,26 @@ class Session:
 
     async def _serve(self) -> None:
         """The former owner is fenced off first, then his call is read, then it goes on."""
-        self._journal.write(Taken(self._means.bus.process, self.claim.epoch))
-        call = await self._means.registry.call(self.call_sid)
-        inherited = await self._inherit(call)
+        means = self._means
+        self._journal.write(Taken(means.bus.process, self.claim.epoch))
+        call = await means.registry.call(self.call_sid)
+        cause = estate.end_before_us(self.claim, call)
+        if not cause and await estate.is_stale(means.registry, self.claim, call, self._terms):
+            cause = "phone lost"
+        inherited = await estate.inherit(means.bus, self.claim, call)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self._conversation = Conversation(self._terms, self._loop.time(), inherited)
             self._find_phone(call, inherited)
             for event in self._early:
                 event()
-            if call and self._has_ended(call):
-                self._talk.hung_up(call.cause)
+            if cause:
+                self._talk.hung_up(cause)
             self._act()
             await self._over.wait()
             self._disconnect()
-
-    def _has_ended(self, call: Call) -> bool:
-        """Whether the end came before us: nobody had the call yet, or its owner came no further.
-
-        A call that ended and then rang again is none of these.
-        """
-        rang_ms = int(self.claim.entry_id.partition("-")[0])
-        return call.state is State.ENDED and (self.claim.is_takeover or call.ended_ms > rang_ms)
-
-    async def _inherit(self, call: Call | None) -> Inherited:
-        """What the call's former owner has left on the bus; nothing, if the call is new."""
-        archive = Archive(self._means.bus)
-        entries = await archive.log(self.call_sid)
-        if call is None or not call.stream_sid or not self.claim.is_takeover:
-            return Inherited(log=entries)
-        down = await archive.tail_down(self.call_sid, call.stream_sid, KEPT_ENTRIES)
-        up = await archive.tail_up(self.call_sid, call.stream_sid, KEPT_ENTRIES)
-        echoes = [(m.name, m.timestamp) for _, m in up if isinstance(m, Mark)]
-        return Inherited(entries, down, echoes, call.cursor)
+            if self._is_lost:
+                self._runner.cancel_all()  # else each goes on to its answer, which the log is told
 
     def _find_phone(self, call: Call | None, inherited: Inherited) -> None:
         """The phone may have come before the claim: then nobody told us."""
@@ -156,6 +154,8 @@ class Session:
             self._means.registry.let_go(self.claim, self._streams)
         else:
             keep_for_s = self._means.settings.keep_for_s
+            if self._is_transferred:
+                keep_for_s = max(keep_for_s, TRANSFER_S)  # the caller may come back
             self._means.registry.finish(self.claim, self._streams, keep_for_s=keep_for_s)
 
     def let_go(self) -> None:
@@ -164,12 +164,18 @@ class Session:
         self._over.set()
 
     @property
+    def streams(self) -> list[str]:
+        """The call's streams so far, the newest last."""
+        older = [each for each in self._streams if each != self._stream_sid]
+        return [*older, self._stream_sid] if self._stream_sid else older
+
+    @property
     def may_release(self) -> bool:
         """Whether this is a quiet moment, in which another worker may go on unheard."""
         return self._conversation is not None and self._conversation.is_quiet_moment
 
     @bulkhead
-    def release(self) -> None:
+    def release(self, to: str = "") -> None:
         """Leave the call to another worker, which goes on from the log."""
         if self._is_lost or self._over.is_set():
             return
@@ -177,7 +183,7 @@ class Session:
         if self._conversation and self._stream_sid:
             cursor = self._conversation.cursor
             self._means.registry.save_cursor(self.call_sid, self._stream_sid, cursor)
-        self._means.registry.release(self.claim)
+        self._means.registry.release(self.claim, to)
         self.let_go()
 
     def fail(self, exc: BaseException) -> None:
@@ -197,6 +203,10 @@ class Session:
     def _connect(self) -> None:
         """Open an agent socket, in place of the one there is."""
         self._disconnect()
+        standby, self._standby = self._standby, None
+        if standby and standby.is_open:
+            self._socket = standby.hand_over(self._on_message, self._on_closed)
+            return
         settings = self._means.settings
         self._socket = AgentSocket(
             settings.agent_url, settings.deepgram_api_key, self._on_message, self._on_closed
@@ -234,6 +244,11 @@ class Session:
         self._talk.attached(self._loop.time())
         self._listen(after=0)
         self._act()
+
+    def leave(self, stream_sid: str) -> None:
+        """The edge that has this phone is told to stop."""
+        if self._conversation and stream_sid == self._stream_sid:
+            self._talk.move()
 
     def _use_stream(self, stream_sid: str) -> None:
         self._unfollow()
@@ -313,8 +328,8 @@ class Session:
         if not self._means.settings.recording:
             self._forget_sound()
         since = self._means.bus.up_since
-        if since is not None and now - since > PHONE_SILENT_S:
-            self._talk.miss_phone(now)
+        if since is not None and now - since > SILENT_S:
+            self._talk.look(now)
             self._act()
 
     def _forget_sound(self) -> None:
@@ -332,9 +347,13 @@ class Session:
         if self._is_lost:
             return
         effects = self._talk.take()
-        self._journal.write(*effects.log)
+        if effects.run:
+            self._journal.write(*effects.log, accepted=partial(self._run_tools, effects.run))
+        else:
+            self._journal.write(*effects.log)
         if effects.over and not self._over.is_set():
-            self._means.registry.close(self.claim, effects.over)
+            self._means.registry.close(self.claim, effects.over, effects.transfer)
+            self._is_transferred = bool(effects.transfer)
             extra = {"call_sid": self.call_sid, "reason": effects.over}
             log.info("call over", extra=extra)
             self._over.set()
@@ -348,7 +367,21 @@ class Session:
             self._listen(effects.listen_after)
         if self._socket:
             self._socket.send(*effects.agent)
+        self._runner.cancel(effects.cancel)
+        for sequence in effects.forget_up:
+            self._means.bus.up(self.call_sid, self._stream_sid).forget(f"{sequence}-0")
         self._set_timer()
+
+    @bulkhead
+    def _run_tools(self, calls: Iterable[ToolCall]) -> None:
+        """The log has it that they were asked for: from now on nobody else will run them."""
+        if not self._over.is_set():
+            self._runner.start(calls, self._tasks)
+
+    @bulkhead
+    def _on_answer(self, key: str, content: str) -> None:
+        self._talk.tool_answered(key, content, self._loop.time())
+        self._act()
 
     def _send_down(self, message: Down) -> None:
         if self._down:
@@ -358,28 +391,9 @@ class Session:
     def _set_timer(self) -> None:
         """One timer a call. A deadline that moved later lets the old timer fire and look again."""
         deadline = self._talk.deadline
-        if deadline is None or (self._timer and self._timer_at <= deadline):
+        if deadline == inf or (self._timer and self._timer_at <= deadline):
             return
         if self._timer:
             self._timer.cancel()
         self._timer_at = deadline
         self._timer = self._loop.call_at(deadline, self._on_timer)
-
-
-def _terms(claim: Claim, agent: AgentFile, settings: Settings) -> Terms:
-    ringing, bridge = claim.ringing, agent.bridge
-    protects = bridge.protect_greeting
-    return Terms(
-        settings=agent.settings_for(ringing),
-        mark_prefix=f"{claim.epoch:x}",
-        uses_flux=agent.uses_flux,
-        tools=bridge.tools,
-        protects_greeting=ringing.direction != "inbound" if protects is None else protects,
-        has_webhook=ringing.has_webhook,
-        goodbye=bridge.goodbye,
-        go_on=bridge.go_on,
-        apology=Line(bridge.apology, sound_of(bridge.apology_sound, "apology")),
-        hold=Line(bridge.hold, sound_of(bridge.hold_sound, "hold")),
-        ring_s=settings.ring_s + ringing.notice_s,
-        reattach_s=settings.reattach_s,
-    )

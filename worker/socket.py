@@ -113,6 +113,12 @@ class AgentSocket(asyncio.Protocol):
             self.abort()
             raise
 
+    def serve(
+        self, on_message: Callable[[str | bytes], None], on_closed: Callable[[str], None]
+    ) -> None:
+        """From now on somebody else is told of messages and of the end."""
+        self._on_message, self._on_closed = on_message, on_closed
+
     def send(self, *messages: str | bytes) -> None:
         """Send messages: text as str, sound as bytes. After the close they go nowhere."""
         for message in messages:

@@ -1,6 +1,6 @@
 """What a conversation is given, and what it wants done: its two faces towards the session."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -16,6 +16,16 @@ class State(Enum):
     OVER = "over"
 
 
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function of the operator's own, to be run once its request is in the log."""
+
+    id: str
+    name: str
+    arguments: str = field(repr=False)  # JSON
+    key: str = field(repr=False)  # the same for the same request in the same turn
+
+
 @dataclass(slots=True)
 class Effects:
     """What is to be done, each list in order. The log comes before what it speaks of."""
@@ -26,6 +36,10 @@ class Effects:
     connect: bool = False  # open a new agent socket, in place of the one there is
     disconnect: bool = False  # close the one there is: it is billed
     listen_after: int | None = None  # read the caller's stream again from after this entry
+    run: tuple[ToolCall, ...] = ()  # each answer goes to `tool_answered`
+    cancel: tuple[str, ...] = ()  # keys of functions that are not wanted any more
+    forget_up: tuple[int, ...] = ()  # caller entries that nobody may read again
+    transfer: str = ""  # to whom the caller goes, when the call is over
     over: str = ""  # why the call ended, once it has
 
 
@@ -44,11 +58,18 @@ class Terms:
     settings: str = field(repr=False)  # the Settings message, as for a new call
     mark_prefix: str = "1"
     uses_flux: bool = False
-    tools: tuple[str, ...] = ()
+    call_sid: str = ""
+    tools: tuple[str, ...] = ()  # those of ours that the agent may call
+    own_tools: Mapping[str, str] = field(default_factory=dict)  # the operator's: name -> filler
+    transfers: Mapping[str, str] = field(default_factory=dict, repr=False)  # name -> number or SIP
     protects_greeting: bool = False
     has_webhook: bool = True  # False: a lost phone socket cannot come back
     goodbye: str = field(default="Goodbye.", repr=False)
     go_on: str = field(default="(Please go on.)", repr=False)  # to an agent that was cut off
+    filler: str = field(default="One moment, please.", repr=False)  # when an answer takes long
+    still_there: str = field(default="Are you still there?", repr=False)
+    idle_s: float = 0.0  # after so much silence of both sides he is asked; 0: never
+    utterance_s: float = 6.0  # quiet for so long, an utterance without a word is over
     apology: Line = Line("", b"")
     hold: Line = Line("", b"")
     ring_s: float = 30.0

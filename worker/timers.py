@@ -1,19 +1,24 @@
 """The waits of a conversation: for what, and until when, by whatever clock it is told."""
 
-from enum import Enum
+from enum import IntEnum, auto
+from math import inf
 
 
-class Timer(Enum):
-    CONNECT = "connect"
-    READY = "ready"
-    RING = "ring"
-    REATTACH = "reattach"
-    FEED = "feed"
-    CATCH_UP = "catch up"
-    LULL = "lull"
-    DIGITS = "digits"
-    HOLD = "hold"
-    GOODBYE = "goodbye"
+class Timer(IntEnum):
+    CONNECT = auto()
+    READY = auto()
+    RING = auto()
+    REATTACH = auto()
+    FEED = auto()
+    CATCH_UP = auto()
+    LULL = auto()
+    DONE = auto()
+    OWED = auto()
+    FILLER = auto()
+    DIGITS = auto()
+    COLLECT = auto()
+    HOLD = auto()
+    GOODBYE = auto()
 
 
 class Timers:
@@ -21,22 +26,21 @@ class Timers:
 
     def __init__(self) -> None:
         self._at: dict[Timer, float] = {}
+        self.next = inf
+        """Not before this time is one of them due. Found anew by `due`, not each time one moves."""
 
     def __contains__(self, timer: Timer) -> bool:
         return timer in self._at
 
-    @property
-    def next(self) -> float | None:
-        """When the first of them is due."""
-        return min(self._at.values(), default=None)
-
     def set(self, timer: Timer, at: float) -> None:
         """Let it be due at that time, whether it runs or not."""
         self._at[timer] = at
+        self.next = min(self.next, at)
 
     def start(self, timer: Timer, at: float) -> None:
         """Let it be due at that time, unless it runs."""
-        self._at.setdefault(timer, at)
+        if timer not in self._at:
+            self.set(timer, at)
 
     def stop(self, *timers: Timer) -> None:
         """Forget these."""
@@ -46,10 +50,13 @@ class Timers:
     def stop_all(self) -> None:
         """Forget all."""
         self._at.clear()
+        self.next = inf
 
     def due(self, now: float) -> list[tuple[Timer, float]]:
         """Those whose time has come, with that time. One stopped meanwhile is none: ask `take`."""
-        return [(timer, at) for timer, at in self._at.items() if at <= now]
+        due = [(timer, at) for timer, at in self._at.items() if at <= now]
+        self.next = min((at for at in self._at.values() if at > now), default=inf)
+        return due
 
     def take(self, timer: Timer, at: float) -> bool:
         """Whether this one is still due at that time; if so, it runs no more."""

@@ -1,12 +1,14 @@
 """The bus: Redis Streams between edge and worker. Nothing else in the product imports redis.
 
-In reading order: `link` (one connection, pipelines), `lane` (one blocking read),
-`bus` (what a process writes and follows), `scripts` and `registry` (whose call it is).
+In reading order: `address` and `route` (where Redis is), `link` (one connection,
+pipelines), `lane` (one blocking read), `bus` (what a process writes and follows),
+`scripts` and `registry` (whose call it is).
 """
 
 from shared.bus.archive import Archive
-from shared.bus.bus import Bus, Journal, Outlet, open_bus
+from shared.bus.bus import Bus, open_bus
 from shared.bus.errors import BusDown, BusError, Refused
+from shared.bus.outlet import Journal, Outlet
 from shared.bus.registry import Registry
 
 __all__ = [

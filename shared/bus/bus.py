@@ -1,6 +1,7 @@
 """The bus of one process: what it writes, what it follows, and how long the keys live.
 
     one Link   all that this process writes, in pipelines that form by themselves
+               (on a cluster one a hash tag)
     one Lane   a lane, all that this process reads, in one blocking read
 
 Open it with `open_bus`. Everything a call owner does on the hot path (`Outlet.send`,
@@ -11,119 +12,59 @@ socket and the bus, so order is that of the calls.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from shared import keys
-from shared.bus.errors import BusDown
+from shared.bus.inbox import Inbox, name_of
 from shared.bus.lane import Entries, Lane
-from shared.bus.link import Link, expect_success
-from shared.bus.scripts import ALL, APPEND, Script
-from shared.bus.wire import Answer, Argument, bulk, connector
-from shared.messages import DOWN, NOTES, UP, Audio, Down, Note, Up, Wake
-from shared.record import ENTRIES, Entry
+from shared.bus.link import expect_success
+from shared.bus.links import Links
+from shared.bus.outlet import LIVE_TTL_S, Journal, Outlet
+from shared.bus.route import open_route
+from shared.bus.scripts import Script
+from shared.bus.wire import Answer, Argument
+from shared.messages import DOWN, NOTES, UP, Down, Note, Up, Wake
 from shared.vocabulary import BadMessage, Vocabulary
 
 log = logging.getLogger("bus")
 
-# A live key outlives its last sign of life by this much, then Redis forgets it by itself.
-LIVE_TTL_S = 3600
 KEEP_EVERY_S = 60.0
 
 # Notes are read within milliseconds; this many unread ones mean a process that is gone.
 INBOX_LENGTH = 1000
 
-# Every entry has one field, without a name.
-NO_NAME = bulk(b"")
-
 M = TypeVar("M")
-
-
-class Outlet(Generic[M]):
-    """The writing end of one stream; entry ids are the caller's own."""
-
-    def __init__(self, bus: "Bus", key: str, vocabulary: Vocabulary[M]) -> None:
-        self._bus = bus
-        self._pack = vocabulary.pack
-        self._is_new = True
-        # All of `XADD key id "" payload` that is the same for each entry.
-        self._head = b"*5\r\n" + bulk(b"XADD") + bulk(key.encode())
-        self.key = key
-
-    def send(self, entry_id: str, message: M) -> None:
-        """Append one message. A second one with the same id is dropped by Redis."""
-        packed = self._pack(message)
-        self._bus.link.post_packed(
-            b"%b%b%b%b" % (self._head, bulk(entry_id.encode()), NO_NAME, bulk(packed)),
-            sound=type(message) is Audio,
-        )
-        if self._is_new:
-            self._is_new = False
-            self._bus.keep(self.key)
-
-    def trim(self, oldest_id: str) -> None:
-        """Forget what is older than this id, about."""
-        self._bus.link.post("XTRIM", self.key, "MINID", "~", oldest_id)
-
-
-class Journal:
-    """The writing end of one call's log."""
-
-    def __init__(
-        self, bus: "Bus", call_sid: str, epoch: int, on_fenced: Callable[[], None] | None
-    ) -> None:
-        lane = bus.lane_of(call_sid)
-        self._bus = bus
-        self._keys = (keys.log(lane, call_sid), keys.call(lane, call_sid))
-        self._epoch = epoch
-        self._on_fenced = on_fenced
-
-    def write(self, *entries: Entry) -> None:
-        """Append entries, each exactly once, unless a newer owner has spoken: then `on_fenced`."""
-        if not entries:
-            return
-        # The epoch is part of the writer's name: a worker that owns a call twice counts anew.
-        writer = f"{self._bus.process}.{self._epoch}" if self._epoch else self._bus.process
-        packed = [ENTRIES.pack(entry) for entry in entries]
-        first = self._bus.number_entries(len(entries))
-        arguments: list[Argument] = [self._epoch, writer, first, LIVE_TTL_S, *packed]
-        self._bus.post_script(APPEND, self._keys, *arguments, answer=self._settle)
-
-    def _settle(self, answer: Answer) -> None:
-        if answer == -1 and self._on_fenced:
-            self._on_fenced()
-        elif isinstance(answer, Exception):
-            log.warning("log entry refused", extra={"error": type(answer).__name__})
 
 
 class Bus:
     """One process's end of the bus. Made by `open_bus`."""
 
     def __init__(self, url: str, process: str, lanes: int) -> None:
-        connect = connector(url)
-        greeting: list[tuple[Argument, ...]] = [("SCRIPT", "LOAD", script.lua) for script in ALL]
-        greeting.append(("XGROUP", "CREATE", keys.DISPATCH, keys.GROUP, "0", "MKSTREAM"))
+        self.route = open_route(url)
         self.process = process
         self.on_note: Callable[[Note], None] = lambda note: None
         """Called with each note that others leave for this process."""
-        self.link = Link(connect, greeting)
+        self.link = Links(self.route, lanes, self._renew_missing_ttls)
         self._lanes = [
             Lane(
-                connect,
+                self.route.to(str(lane)),
                 keys.inbox(lane, process),
-                self._read_notes,
+                Inbox(self._take_note).read,
                 partial(self._wake, lane),
+                partial(self.link.of(keys.inbox(lane, process)).post, "PING"),
             )
             for lane in range(lanes)
         ]
         self._kept: set[str] = set()
-        self._entries = 0
+        self._left: set[str] = set()  # lately released
+        self._numbers = 0
 
     @property
     def is_up(self) -> bool:
         """Whether Redis answers, on every connection."""
-        return self.link.is_up and all(lane.is_up for lane in self._lanes)
+        return self.up_since is not None and all(lane.is_up for lane in self._lanes)
 
     @property
     def up_since(self) -> float | None:
@@ -149,11 +90,11 @@ class Bus:
         """The call's log, for writing. An edge has epoch 0 and is not fenced."""
         return Journal(self, call_sid, epoch, on_fenced)
 
-    def number_entries(self, count: int) -> int:
-        """The first of so many new numbers. They run through the process, since `append` drops
-        what does not count on, and one process may open a call's journal more than once.
+    def take_numbers(self, count: int = 1) -> int:
+        """The first of so many new numbers, for what may be sent twice. They run through the
+        process: readers drop what does not count on, and a process may open a journal again.
         """
-        first, self._entries = self._entries + 1, self._entries + count
+        first, self._numbers = self._numbers + 1, self._numbers + count
         return first
 
     def note(self, process: str, call_sid: str, note: Note) -> None:
@@ -164,8 +105,10 @@ class Bus:
         self._post_note(keys.inbox(lane, self.process), Wake())
 
     def _post_note(self, inbox: str, note: Note) -> None:
-        self.link.post("XADD", inbox, "MAXLEN", "~", INBOX_LENGTH, "*", "", NOTES.pack(note))
-        self.link.post("EXPIRE", inbox, LIVE_TTL_S)
+        name, link = name_of(self.process, self.take_numbers()), self.link.of(inbox)
+        bounds = ("MAXLEN", "~", INBOX_LENGTH)
+        link.post("XADD", inbox, *bounds, "*", name, NOTES.pack(note), repeats=True)
+        link.post("EXPIRE", inbox, LIVE_TTL_S, repeats=True)
 
     async def run_script(self, script: Script, names: Sequence[str], *args: Argument) -> Answer:
         """Run a script and wait for its answer. Raises: BusDown, Refused."""
@@ -176,10 +119,12 @@ class Bus:
         script: Script,
         names: Sequence[str],
         *args: Argument,
+        repeats: bool = False,
         answer: Callable[[Answer], None] = expect_success,
     ) -> None:
-        """Run a script; `answer` is called when Redis has."""
-        self.link.post("EVALSHA", script.sha, script.keys, *names, *args, answer=answer)
+        """Run a script; `answer` is called when Redis has. For `repeats` see `Link.post`."""
+        command = ("EVALSHA", script.sha, script.keys, *names, *args)
+        self.link.of(names[0]).post(*command, repeats=repeats, answer=answer)
 
     # -- reading --------------------------------------------------------------
 
@@ -207,11 +152,8 @@ class Bus:
     def unfollow_down(self, call_sid: str, stream_sid: str) -> None:
         self._lane(call_sid).unfollow(keys.down(self.lane_of(call_sid), stream_sid))
 
-    def _read_notes(self, entries: Entries) -> None:
-        for _, payload in entries:
-            note = _unpack(NOTES, payload)
-            if note is not None and not isinstance(note, Wake):
-                self.on_note(note)
+    def _take_note(self, note: Note) -> None:
+        self.on_note(note)
 
     def _lane(self, call_sid: str) -> Lane:
         return self._lanes[self.lane_of(call_sid)]
@@ -227,12 +169,25 @@ class Bus:
     def release(self, *names: str) -> None:
         """Leave these keys to their time to live."""
         self._kept.difference_update(names)
+        self._left.update(names)
+
+    async def _renew_ttls(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_EVERY_S)
+            self._left.clear()
+            for name in self._kept:
+                self.link.post("EXPIRE", name, LIVE_TTL_S)
+
+    def _renew_missing_ttls(self) -> None:
+        """What Redis had lost and was sent again has none, and would stay for ever."""
+        for name in self._kept | self._left:
+            self.link.post("EXPIRE", name, LIVE_TTL_S, "NX")
+
+    # -- life -----------------------------------------------------------------
 
     async def flush(self) -> None:
         """Wait until Redis has all that was written, at most a second."""
-        with suppress(BusDown, TimeoutError):
-            async with asyncio.timeout(1.0):
-                await self.link.ask("PING")
+        await self.link.flush()
 
     async def run(self) -> None:
         """Keep connections and keys alive until cancelled."""
@@ -241,17 +196,12 @@ class Bus:
             for number, lane in enumerate(self._lanes):
                 tasks.create_task(lane.run(), name=f"bus:lane:{number}")
             tasks.create_task(self._renew_ttls(), name="bus:ttl")
-
-    async def _renew_ttls(self) -> None:
-        while True:
-            await asyncio.sleep(KEEP_EVERY_S)
-            for name in self._kept:
-                self.link.post("EXPIRE", name, LIVE_TTL_S)
+            tasks.create_task(self.route.watch(), name="bus:route")
 
 
 def _read_up(sink: Callable[[list[tuple[int, Up]]], None], entries: Entries) -> None:
     batch = []
-    for entry_id, payload in entries:
+    for entry_id, (_, payload) in entries:
         message = _unpack(UP, payload)
         if message is not None:
             batch.append((int(entry_id.partition(b"-")[0]), message))
@@ -259,7 +209,7 @@ def _read_up(sink: Callable[[list[tuple[int, Up]]], None], entries: Entries) -> 
 
 
 def _read_down(sink: Callable[[list[Down]], None], entries: Entries) -> None:
-    messages = [_unpack(DOWN, payload) for _, payload in entries]
+    messages = [_unpack(DOWN, payload) for _, (_, payload) in entries]
     sink([message for message in messages if message is not None])
 
 

@@ -2,8 +2,7 @@
 
 BusError
 ├── BusDown    Redis does not answer: nobody's fault, wait or end politely
-├── Refused    Redis answered with an error: a bug of ours, or a Redis set up wrongly
-└── Fenced     another worker owns this call now: let go at once
+└── Refused    Redis answered with an error: a bug of ours, or a Redis set up wrongly
 """
 
 

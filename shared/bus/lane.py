@@ -8,17 +8,17 @@ While a read blocks, the set of streams is fixed at Redis. A stream that joins
 therefore leaves a note in this process's own inbox, which is always among the
 streams read: that ends the blocking read at once (CLIENT UNBLOCK would too, but
 loses its race with the next read under load).
+
+Ids of a call's streams are ours, so a cursor holds whoever is master. Those of the
+inbox are the server's: a new master may number new notes below what was read from the
+old one. So on a new connection the inbox is read from its beginning, and whoever
+takes the notes knows which of them are none.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 
-from redis.exceptions import RedisError
-
-from shared.bus.wire import BACKOFF_S, Answer, Connect, Wire, bulk, connected
-
-log = logging.getLogger("bus")
+from shared.bus.wire import Answer, Connect, Wire, bulk, keep_connected
 
 # How long Redis may hold a read open when nothing comes. Short, so that a connection
 # that died silently is noticed.
@@ -36,7 +36,9 @@ XREAD_PARTS = len(_XREAD)
 PAUSE_PER_STREAM_S = 0.00002
 PAUSE_AT_MOST_S = 0.002
 
-Entries = Sequence[tuple[bytes, bytes]]
+Entries = Sequence[tuple[bytes, Sequence[bytes]]]
+"""As Redis has them: (id, (name, payload))."""
+
 Sink = Callable[[Entries], None]
 
 
@@ -61,23 +63,33 @@ class _Stream:
 
 
 class Lane:
-    """The reading side of one lane: who follows which stream, and from where."""
+    """The reading side of one lane: who follows which stream, and from where.
+
+    Args:
+        wake: Leaves a note in the inbox.
+        on_loss: Called when a connection broke. One that writes may not notice by itself.
+    """
 
     def __init__(
-        self, connect: Connect, inbox: str, read_note: Sink, wake: Callable[[], None]
+        self,
+        connect: Connect,
+        inbox: str,
+        read_note: Sink,
+        wake: Callable[[], None],
+        on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         self._connect = connect
         self._wake = wake
-        self._streams: dict[bytes, _Stream] = {
-            inbox.encode(): _Stream(inbox.encode(), b"0-0", read_note)
-        }
+        self._on_loss = on_loss
+        self._inbox = _Stream(inbox.encode(), b"0-0", read_note)
+        self._streams: dict[bytes, _Stream] = {inbox.encode(): self._inbox}
         self._is_reading = False
         self.is_up = False
 
     def follow(self, key: str, sink: Sink, cursor: str = "0-0") -> None:
         """Hand every entry of the stream after the cursor to `sink`, which must not block.
 
-        Entries arrive as (id, payload). A sink that raises ends the read loop: it is a bug.
+        A sink that raises ends the read loop: it is a bug.
         """
         if key.encode() in self._streams:
             raise RuntimeError(f"two readers of {key.split(':', 2)[1]}")
@@ -91,31 +103,31 @@ class Lane:
 
     async def run(self) -> None:
         """Read until cancelled, over as many connections as that takes."""
-        failures = 0
-        while True:
-            try:
-                async with connected(self._connect) as wire:
-                    self.is_up = True
-                    while True:
-                        asked = dict(self._streams)
-                        answers = await self._read(wire, asked)
-                        failures = 0
-                        self._deliver(answers, asked)
-                        if answers:
-                            await asyncio.sleep(pause_s(len(asked)))
-            except (RedisError, OSError, TimeoutError):
-                log.debug("lane reader lost its connection")
-            finally:
-                self.is_up = self._is_reading = False
-            await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
-            failures += 1
+        await keep_connected(self._connect, self._use, self._tell)
+
+    async def _use(self, wire: Wire) -> None:
+        self._inbox.cursor = bulk(b"0-0")
+        try:
+            self.is_up = True
+            while True:
+                asked = dict(self._streams)
+                answers = await self._read(wire, asked)
+                self._deliver(answers, asked)
+                if answers:
+                    await asyncio.sleep(pause_s(len(asked)))
+        finally:
+            self.is_up = self._is_reading = False
+
+    def _tell(self, loss: Exception, failures: int) -> None:
+        if failures == 0:
+            self._on_loss()
 
     async def _read(self, wire: Wire, asked: dict[bytes, _Stream]) -> Answer:
         streams = asked.values()
         self._is_reading = True
         head = b"*%d\r\n%b" % (XREAD_PARTS + 2 * len(streams), XREAD)
         command = b"".join((head, *(s.key for s in streams), *(s.cursor for s in streams)))
-        (answer,) = await wire.round_trip([command])
+        (answer,) = await wire.round_trip(command, 1)
         self._is_reading = False
         return answer
 
@@ -126,4 +138,4 @@ class Lane:
             stream = asked[key]
             if self._streams.get(key) is stream:  # else: it left while the read was under way
                 stream.cursor = bulk(entries[-1][0])
-                stream.sink([(entry_id, fields[1]) for entry_id, fields in entries])
+                stream.sink(entries)

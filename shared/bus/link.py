@@ -11,8 +11,16 @@ batches grow, a lone frame waits for nothing.
 When the connection breaks, the pipeline under way and all behind it are sent
 again on the next one. So every command must be safe to send twice: entries
 carry ids of ours (Redis answers "equal or smaller" to the second), scripts
-number what they append. While Redis is away the queue is bounded, and sound is
-what is given up, oldest first: it would be stale when Redis is back.
+number what they append.
+
+A Redis that comes back may lack what it had answered last: the newest second of
+its file, or what a new master had not been told yet. So the entries answered
+lately are sent again, too, before all else, on every new connection; a Redis that
+has them loses nothing by it.
+
+While Redis is away the queue is bounded. What is given up is the oldest sound,
+which would be stale when Redis is back, and beyond a bound of its own the oldest
+of the rest that nobody waits for.
 """
 
 import asyncio
@@ -21,35 +29,55 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from shared.bus.errors import BusDown, Refused
-from shared.bus.wire import (
-    BACKOFF_S,
-    DEADLINE_S,
-    Answer,
-    Argument,
-    Connect,
-    Wire,
-    connected,
-    encode,
-)
+from shared.bus.wire import DEADLINE_S, Answer, Argument, Connect, Wire, encode, keep_connected
 
 log = logging.getLogger("bus")
 
-# Sound kept for a Redis that is away: two seconds of a hundred calls. Older sound is dropped.
+# Kept for a Redis that is away, of sound and of the rest each: two seconds of a hundred calls.
 BACKLOG_BYTES = 2 * 1024 * 1024
+
+# Sent again on a new connection. A file that is synced every second lacks up to two at a crash,
+# a replica much less. In bytes: two seconds of a hundred and fifty calls.
+REPLAY_S = 2.0
+REPLAY_BYTES = 4 * 1024 * 1024
 
 
 class _Command:
-    """One command under way, and who waits for its answer."""
+    """One command under way, and who wants its answer."""
 
-    __slots__ = ("answer", "data", "sound")
+    __slots__ = ("answer", "data")
 
-    def __init__(self, data: bytes, sound: bool, answer: Callable[[Answer], None]) -> None:
+    is_sound = False
+    is_awaited = False
+    repeats = False  # whether it may be sent again long after it was answered
+
+    def __init__(self, data: bytes, answer: Callable[[Answer], None]) -> None:
         self.data = data
-        self.sound = sound
         self.answer = answer
+
+
+class _Question(_Command):
+    __slots__ = ()
+    is_awaited = True
+
+
+class _Repeated(_Command):
+    __slots__ = ()
+    repeats = True
+
+
+class _Entry(_Repeated):
+    """An entry with an id of ours: Redis tells whether it had it."""
+
+    __slots__ = ()
+
+
+class _Sound(_Entry):
+    __slots__ = ()
+    is_sound = True
 
 
 def expect_success(answer: Answer) -> None:
@@ -68,36 +96,64 @@ def _settle(waiting: asyncio.Future[Answer], answer: Answer) -> None:
 
 
 class Link:
-    """A connection that is kept up, and the queue of commands before it."""
+    """A connection that is kept up, and the queue of commands before it.
 
-    def __init__(self, connect: Connect, greeting: Iterable[tuple[Argument, ...]] = ()) -> None:
+    Args:
+        greeting: What each new connection begins with.
+        on_connect: Called when one has, to post what a new master may lack.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        greeting: Iterable[tuple[Argument, ...]] = (),
+        on_connect: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connect = connect
         self._greeting = [encode(command) for command in greeting]
+        self._on_connect = on_connect
         self._queue: deque[_Command] = deque()
         self._ready = asyncio.Event()
-        self._sound_bytes = 0
+        self._queue_bytes = 0
+        self._check_at = BACKLOG_BYTES  # when next to look whether something is to be given up
+        self._answered: deque[tuple[float, int, list[_Command]]] = deque()
+        self._answered_bytes = 0
+        self._is_overfull = False
         self.up_since: float | None = None
         """Loop time since when Redis has answered; None while it does not."""
         self.sound_dropped = 0
         """Pieces of sound given up while Redis was away."""
+        self.posts_dropped = 0
+        """Other writes given up while Redis was away."""
+        self.restored = 0
+        """Entries of streams that Redis had acknowledged and lost, and has again."""
 
     @property
     def is_up(self) -> bool:
         """Whether Redis answers."""
         return self.up_since is not None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether Redis has answered all that was written."""
+        return not self._queue
+
     def post(
         self,
         *command: Argument,
-        sound: bool = False,
+        repeats: bool = False,
         answer: Callable[[Answer], None] = expect_success,
     ) -> None:
-        """Send a command; `answer` is called with Redis' answer, which may be a ResponseError."""
-        self._put(_Command(encode(command), sound, answer))
+        """Send a command; `answer` is called with Redis' answer, which may be a ResponseError.
+
+        Args:
+            repeats: Whether it may be sent again later, for a Redis that has forgotten it.
+        """
+        self._put((_Repeated if repeats else _Command)(encode(command), answer))
 
     def post_packed(self, command: bytes, *, sound: bool) -> None:
-        """Send a command that is encoded already; nobody needs its answer."""
-        self._put(_Command(command, sound, expect_success))
+        """Send a command that is encoded already and may be repeated; nobody needs its answer."""
+        self._put((_Sound if sound else _Entry)(command, expect_success))
 
     async def ask(self, *command: Argument) -> Answer:
         """Send a command and wait for its answer.
@@ -107,7 +163,7 @@ class Link:
             BusDown: If no answer came within the deadline. The command may still take effect.
         """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        waiting = _Command(encode(command), False, partial(_settle, answer))
+        waiting = _Question(encode(command), partial(_settle, answer))
         self._put(waiting)
         try:
             async with asyncio.timeout(DEADLINE_S):
@@ -118,38 +174,71 @@ class Link:
             # Nobody waits any more: it must not take effect when Redis is back in an hour.
             if waiting in self._queue:
                 self._queue.remove(waiting)
+                self._queue_bytes -= len(waiting.data)
 
     def _put(self, command: _Command) -> None:
         self._queue.append(command)
-        if command.sound:
-            self._sound_bytes += len(command.data)
-            if self._sound_bytes > BACKLOG_BYTES:
-                self._drop_oldest_sound()
+        self._queue_bytes += len(command.data)
+        if self._queue_bytes > self._check_at:
+            self._give_up()
         self._ready.set()
 
-    def _drop_oldest_sound(self) -> None:
-        oldest = next(command for command in self._queue if command.sound)
-        self._queue.remove(oldest)
-        self._sound_bytes -= len(oldest.data)
-        self.sound_dropped += 1
+    def _give_up(self) -> None:
+        """Drop the oldest sound, and the oldest of the rest, of which there is too much.
+
+        A quarter more than is too much, so that this is seldom to be done.
+        """
+        self.sound_dropped += (sound := self._drop_oldest(sound=True))
+        self.posts_dropped += (posts := self._drop_oldest(sound=False))
+        self._check_at = max(BACKLOG_BYTES, self._queue_bytes + BACKLOG_BYTES // 4)
+        if (sound or posts) and not self._is_overfull:
+            self._is_overfull = True
+            log.warning("backlog full, the oldest is dropped")
+
+    def _drop_oldest(self, *, sound: bool) -> int:
+        kind = [c for c in self._queue if not c.is_awaited and c.is_sound == sound]
+        size = sum(len(command.data) for command in kind)
+        if size <= BACKLOG_BYTES:
+            return 0
+        dropped = set()
+        for command in kind:
+            if size <= BACKLOG_BYTES * 3 // 4:
+                break
+            size -= len(command.data)
+            self._queue_bytes -= len(command.data)
+            dropped.add(command)
+        self._queue = deque(command for command in self._queue if command not in dropped)
+        return len(dropped)
 
     async def run(self) -> None:
         """Keep the connection up and the queue moving, until cancelled."""
-        failures = 0
-        while True:
-            try:
-                async with connected(self._connect) as wire:
-                    await wire.round_trip(self._greeting)
-                    self.up_since = asyncio.get_running_loop().time()
-                    failures = 0
-                    await self._pump(wire)
-            except (RedisError, OSError, TimeoutError) as exc:
-                if failures == 0:
-                    log.warning("redis is away", extra={"error": type(exc).__name__})
-            finally:
-                self.up_since = None
-            await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
-            failures += 1
+        await keep_connected(self._connect, self._use, self._tell)
+
+    async def _use(self, wire: Wire) -> None:
+        try:
+            await wire.round_trip(b"".join(self._greeting), len(self._greeting))
+            await self._repeat(wire)
+            self.up_since = asyncio.get_running_loop().time()
+            self._is_overfull = False
+            self._check_at = BACKLOG_BYTES
+            self._on_connect()
+            await self._pump(wire)
+        finally:
+            self.up_since = None
+
+    async def _repeat(self, wire: Wire) -> None:
+        """Send again what was answered lately."""
+        lately = [c for _, _, batch in self._answered for c in batch if c.repeats]
+        answers = await wire.round_trip(b"".join([c.data for c in lately]), len(lately))
+        pairs = zip(lately, answers, strict=True)
+        restored = sum(isinstance(c, _Entry) and isinstance(id_, bytes) for c, id_ in pairs)
+        if restored:
+            self.restored += restored
+            log.warning("redis had lost entries", extra={"restored": restored})
+
+    def _tell(self, loss: Exception, failures: int) -> None:
+        if failures == 0:
+            log.warning("redis is away", extra={"error": type(loss).__name__})
 
     async def _pump(self, wire: Wire) -> None:
         while True:
@@ -157,15 +246,25 @@ class Link:
             # What is taken here stays at the head of the queue until it is answered:
             # a broken connection needs no repair, only another one.
             batch = list(self._queue)
-            answers = await wire.round_trip([command.data for command in batch])
+            pipeline = b"".join([command.data for command in batch])
+            answers = await wire.round_trip(pipeline, len(batch))
+            self._remember(batch, len(pipeline))
             self._settle(batch, answers)
+
+    def _remember(self, batch: list[_Command], size: int) -> None:
+        """Keep what was answered lately. While Redis is away it does not grow older."""
+        now = asyncio.get_running_loop().time()
+        answered = self._answered
+        answered.append((now, size, batch))
+        self._answered_bytes += size
+        while answered and (answered[0][0] < now - REPLAY_S or self._answered_bytes > REPLAY_BYTES):
+            self._answered_bytes -= answered.popleft()[1]
 
     def _settle(self, batch: list[_Command], answers: list[Answer]) -> None:
         for command in batch:
             if self._queue and self._queue[0] is command:
                 self._queue.popleft()
-                if command.sound:
-                    self._sound_bytes -= len(command.data)
+                self._queue_bytes -= len(command.data)
         if not self._queue:
             self._ready.clear()
         for command, answer in zip(batch, answers, strict=True):

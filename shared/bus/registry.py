@@ -7,21 +7,58 @@ that entry is pending owns the call, for as long as it renews. See `scripts`.
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from shared import keys
-from shared.bus.bus import LIVE_TTL_S, Bus
-from shared.bus.scripts import CLAIM, CLOSE, DISPATCH, FINISH, RELEASE, RENEW, RETIRE
+from shared.bus.bus import Bus
+from shared.bus.callhash import call_of, described
+from shared.bus.errors import Refused
+from shared.bus.link import expect_success
+from shared.bus.outlet import LIVE_TTL_S
+from shared.bus.scripts import (
+    CLAIM,
+    CLOSE,
+    DISPATCH,
+    EDGE_BEAT,
+    FINISH,
+    REINSTATE,
+    RELEASE,
+    RENEW,
+    RETIRE,
+)
+from shared.bus.wire import Answer
 from shared.calls import DISPATCHES, Call, Claim, Outcome, Ringing, State
 from shared.messages import Dispatched
 from shared.vocabulary import BadMessage
 
 log = logging.getLogger("bus")
 
-# A worker whose last beat is older than this counts as gone when room is reckoned.
+# A worker or an edge whose last beat is older than this counts as gone.
 SILENT_MS = 3000
 
 # A claimer that has not heard from Redis for this long has stalled: its wish to claim is stale.
 STALE_MS = 700
+
+
+# Who has a call that its owner let go of, unless it was left to somebody.
+NOBODY = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class _Beat:
+    """What a worker said when it renewed last."""
+
+    worker: str
+    room: int
+    is_draining: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Of the dispatches served, by their entry ids: which are not ours any more."""
+
+    lost: set[str]  # another's: let go at once
+    missing: set[str]  # nobody's, Redis has forgotten them: reinstate
 
 
 class Registry:
@@ -38,6 +75,8 @@ class Registry:
     ) -> Outcome:
         """Offer a call to the workers, once per CallSid however often it is asked.
 
+        A call that was offered before and whose dispatch Redis has lost is offered again.
+
         Args:
             token: What the phone socket must show, once; empty for a call without a webhook.
 
@@ -45,7 +84,7 @@ class Registry:
             BusDown, Refused
         """
         names = (keys.DISPATCH, keys.EPOCHS, keys.WORKERS, keys.INDEX)
-        answer, worker = await self._bus.run_script(
+        answer, worker, again = await self._bus.run_script(
             DISPATCH,
             names,
             ringing.call_sid,
@@ -56,7 +95,7 @@ class Registry:
         )
         outcome = Outcome(answer.decode())
         is_new = outcome in (Outcome.NEW, Outcome.UNSERVED)
-        if outcome is Outcome.KNOWN:
+        if again:
             # Also what a new call is if the first answer was lost: then nothing describes it yet.
             name = self._call_key(ringing.call_sid)
             is_new = not await self._bus.link.ask("HEXISTS", name, "started")
@@ -68,15 +107,9 @@ class Registry:
 
     def _describe(self, ringing: Ringing, token: str) -> None:
         name = self._call_key(ringing.call_sid)
-        fields: dict[str, str | int] = {
-            "from": ringing.caller,
-            "to": ringing.called,
-            "agent": ringing.agent,
-            "webhook": int(ringing.has_webhook),
-        }
         self._bus.link.post("HSETNX", name, "started", int(time.time() * 1000))
-        self._bus.link.post("HSET", name, "state", State.RINGING, *_flat(fields))
-        self._bus.link.post("HDEL", name, "cause", "ended")
+        self._bus.link.post("HSET", name, "state", State.RINGING, *_flat(described(ringing)))
+        self._bus.link.post("HDEL", name, "cause", "ended", "transfer", "stream")
         if token:
             self._bus.link.post("HSET", name, f"token:{token}", 1)
         self._bus.link.post("EXPIRE", name, LIVE_TTL_S)
@@ -105,7 +138,27 @@ class Registry:
 
     async def alive(self) -> list[str]:
         """The workers that have renewed lately, also those that take no more calls."""
-        return [name for name, _ in await self._beats()]
+        return [beat.worker for beat in await self._beats()]
+
+    async def edge_peers(self, draining: bool) -> list[str]:
+        """Say that this edge lives. Returns the other edges that do, and take calls.
+
+        Raises:
+            BusDown, Refused
+        """
+        arguments = (self._bus.process, int(draining), SILENT_MS)
+        return [
+            name.decode()
+            for name in await self._bus.run_script(EDGE_BEAT, (keys.EDGES,), *arguments)
+        ]
+
+    def moved(self, call_sid: str) -> None:
+        """The phone is asked back because its edge leaves: that is no failed attempt."""
+        self._bus.link.post("HINCRBY", self._call_key(call_sid), "attempts", -1)
+
+    async def live(self) -> int:
+        """How many calls there are."""
+        return int(await self._bus.link.ask("XLEN", keys.DISPATCH))
 
     def abandon(self, call_sid: str, cause: str) -> None:
         """End a call that no worker serves."""
@@ -150,43 +203,91 @@ class Registry:
             return None
         return Claim(entry_id.decode(), ringing, int(epoch), taken == b"1")
 
-    async def renew(self, served: Iterable[str], *, places: int, draining: bool) -> set[str]:
-        """Say that this worker lives and serves these entries. Returns those it has lost.
+    async def renew(self, served: Iterable[str], *, places: int, draining: bool) -> Renewal:
+        """Say that this worker lives and serves these entries.
 
         Raises:
             BusDown, Refused
         """
         ids = list(served)
         names = (keys.DISPATCH, keys.WORKERS)
-        answer = await self._bus.run_script(
+        beat, lost, missing = await self._bus.run_script(
             RENEW, names, self._bus.process, keys.GROUP, places, len(ids), int(draining), *ids
         )
-        self._server_ms = int(answer[0])
-        return {entry_id.decode() for entry_id in answer[1:]}
+        self._server_ms = int(beat)
+        return Renewal({each.decode() for each in lost}, {each.decode() for each in missing})
 
-    def release(self, claim: Claim) -> None:
-        """Let others take this call at once."""
-        names, entry_id = (keys.DISPATCH,), claim.entry_id
-        self._bus.post_script(RELEASE, names, entry_id, self._bus.process, keys.GROUP)
+    async def reinstate(self, claim: Claim, streams: Sequence[str] = ()) -> Claim | None:
+        """Own a call again whose dispatch Redis has lost. None: somebody else owns it by now.
+
+        Args:
+            streams: The call's streams so far, the newest last.
+
+        Raises:
+            BusDown, Refused
+        """
+        ringing, began_ms = claim.ringing, claim.entry_id.partition("-")[0]
+        entry_id = await self._bus.run_script(
+            REINSTATE,
+            (keys.DISPATCH, keys.EPOCHS, keys.INDEX),
+            ringing.call_sid,
+            DISPATCHES.pack(ringing),
+            claim.epoch,
+            self._bus.process,
+            keys.GROUP,
+            NOBODY,
+            began_ms,
+        )
+        if not entry_id:
+            return None
+        fields = {"started": began_ms, "state": State.LIVE if streams else State.RINGING}
+        fields |= {f"stream:{stream_sid}": "1" for stream_sid in streams}
+        fields |= {"stream": streams[-1]} if streams else {}
+        name = self._call_key(ringing.call_sid)
+        for field, value in (described(ringing) | fields).items():
+            self._bus.link.post("HSETNX", name, field, value)
+        self._bus.link.post("EXPIRE", name, LIVE_TTL_S, "NX")
+        return replace(claim, entry_id=entry_id.decode())
+
+    def release(self, claim: Claim, to: str = "") -> None:
+        """Let others take this call at once; `to` is the worker that is expected to, and is told.
+
+        By then all that its owner wrote of it is at Redis: on a cluster it lies elsewhere.
+        """
+        own = self._bus.link.of(self._call_key(claim.ringing.call_sid))
+        if own is self._bus.link.of(keys.DISPATCH):
+            self._release(claim, to)
+        else:
+            own.post("PING", answer=lambda _: self._release(claim, to))
+
+    def _release(self, claim: Claim, to: str) -> None:
+        def tell(answer: Answer) -> None:
+            expect_success(answer)
+            if to:
+                self._bus.note(to, claim.ringing.call_sid, Dispatched())
+
+        arguments = (claim.entry_id, self._bus.process, keys.GROUP, to or NOBODY)
+        self._bus.post_script(RELEASE, (keys.DISPATCH,), *arguments, answer=tell)
 
     async def peers(self) -> list[str]:
-        """The other workers that are alive and take calls."""
-        return [
-            name
-            for name, is_draining in await self._beats()
-            if name != self._bus.process and not is_draining
+        """The other workers that take calls and have room, most room first."""
+        beats = [
+            beat
+            for beat in await self._beats()
+            if beat.worker != self._bus.process and not beat.is_draining and beat.room > 0
         ]
+        return [beat.worker for beat in sorted(beats, key=lambda beat: -beat.room)]
 
-    async def _beats(self) -> list[tuple[str, bool]]:
-        """Workers that have renewed lately, and whether they are leaving."""
+    async def _beats(self) -> list[_Beat]:
+        """Of the workers that have renewed lately."""
         beats = await self._bus.link.ask("HGETALL", keys.WORKERS)
         seconds, micros = await self._bus.link.ask("TIME")
         now = int(seconds) * 1000 + int(micros) // 1000
         alive = []
         for name, beat in zip(beats[::2], beats[1::2], strict=True):
-            _, _, draining, at = beat.split()
-            if now - int(at) <= SILENT_MS:
-                alive.append((name.decode(), draining == b"1"))
+            places, serving, draining, at = map(int, beat.split())
+            if now - at <= SILENT_MS:
+                alive.append(_Beat(name.decode(), places - serving, draining == 1))
         return alive
 
     def retire(self) -> None:
@@ -199,18 +300,36 @@ class Registry:
         """Note how far the owner has read on a stream, for a successor."""
         self._write(self._call_key(call_sid), "cursor", f"{stream_sid} {up}")
 
-    def close(self, claim: Claim, cause: str) -> None:
-        """Say that a call is over, so that `/twilio/after` knows. Comes before its `Ended`."""
+    async def idle_s(self, call_sid: str, stream_sid: str) -> float | None:
+        """Seconds since the caller's side of a stream was written to; None if Redis cannot tell.
+
+        To Redis reading is use, too, and so is keeping a key alive: ask before either. A restart
+        begins anew, so a stream is idle for at least so long.
+        """
+        name = keys.up(self._bus.lane_of(call_sid), stream_sid)
+        try:
+            idle = await self._bus.link.ask("OBJECT", "IDLETIME", name)
+        except Refused:  # it counts uses instead of time (an LFU policy)
+            return None
+        return None if idle is None else float(idle)
+
+    def close(self, claim: Claim, cause: str, transfer: str = "") -> None:
+        """Say that a call is over, so that `/twilio/after` knows. Comes before its `Ended`.
+
+        Args:
+            transfer: Whom the caller goes to now, if to anybody.
+        """
         names = (self._call_key(claim.ringing.call_sid),)
         now = int(time.time() * 1000)
-        self._bus.post_script(CLOSE, names, claim.epoch, cause, now, LIVE_TTL_S)
+        arguments = (claim.epoch, cause, now, LIVE_TTL_S, transfer)
+        self._bus.post_script(CLOSE, names, *arguments, repeats=True)
 
     def finish(self, claim: Claim, streams: Sequence[str], *, keep_for_s: int) -> None:
         """Leave nothing of a call but its recording, and that for so long."""
         names = self._names(claim, streams)
         self._bus.release(*names)
         for name in names:
-            self._bus.link.post("EXPIRE", name, keep_for_s)
+            self._bus.link.post("EXPIRE", name, keep_for_s, repeats=True)
         self._forget(claim.entry_id, claim.ringing.call_sid)
 
     def keep(self, claim: Claim, streams: Sequence[str]) -> None:
@@ -242,7 +361,7 @@ class Registry:
             BusDown, Refused
         """
         flat = await self._bus.link.ask("HGETALL", self._call_key(call_sid))
-        return _call(dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
+        return call_of(dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
 
     def _write(self, name: str, *fields: str | int) -> None:
         """Set fields of a call's hash; one that Redis had forgotten must not stay for ever."""
@@ -253,32 +372,5 @@ class Registry:
         return keys.call(self._bus.lane_of(call_sid), call_sid)
 
 
-def _call(fields: Mapping[bytes, bytes]) -> Call:
-    def text(name: bytes) -> str:
-        return fields.get(name, b"").decode()
-
-    def number(name: bytes) -> int:
-        return int(fields.get(name, b"0"))
-
-    read_on, _, cursor = text(b"cursor").partition(" ")
-    return Call(
-        state=State(text(b"state") or State.RINGING),
-        has_webhook=number(b"webhook") == 1,
-        stream_sid=text(b"stream"),
-        owner=text(b"owner").rpartition(".")[0],
-        epoch=number(b"epoch"),
-        cause=text(b"cause"),
-        cursor=int(cursor) if cursor and read_on == text(b"stream") else 0,
-        attempts=number(b"attempts"),
-        caller=text(b"from"),
-        called=text(b"to"),
-        agent=text(b"agent"),
-        started_ms=number(b"started"),
-        ended_ms=number(b"ended"),
-        streams=tuple(name[7:].decode() for name in fields if name.startswith(b"stream:")),
-        tokens=tuple(name[6:].decode() for name in fields if name.startswith(b"token:")),
-    )
-
-
-def _flat(fields: Mapping[str, str | int]) -> list[str | int]:
+def _flat(fields: Mapping[str, str]) -> list[str]:
     return [part for pair in fields.items() for part in pair]

@@ -32,15 +32,28 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 """
 
+# The id of a call's entry, if there is one. A look at every live call: hundreds, and seldom.
+_FIND = """
+local function find(key, call_sid)
+  for _, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do
+    if entry[2][1] == call_sid then return entry[1] end
+  end
+end
+"""
+
 # KEYS new, epoch, workers, index. ARGV CallSid, entry, the account's sessions,
 # ms after which a worker is silent, ms that recordings live.
-# Answers {outcome, worker with the most room}. A worker that leaves has no places, but until
-# they are handed off it still has its calls, which take up nobody else's. No live worker at all
-# is not "full": one may come while the phone rings, and the edge has its own deadline.
+# Answers {outcome, worker with the most room, 1 if it had been dispatched before}. A call whose
+# entry Redis has lost is dispatched again, and is not asked for a place. A worker that leaves
+# has no places, but until they are handed off it still has its calls, which take up nobody
+# else's. No live worker at all is not "full": one may come while the phone rings, and the edge
+# has its own deadline.
 DISPATCH = Script(
     _NOW
+    + _FIND
     + """
-if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return {'known', ''} end
+local again = redis.call('HEXISTS', KEYS[2], ARGV[1])
+if again == 1 and find(KEYS[1], ARGV[1]) then return {'known', '', 1} end
 local room, places, leaving, best = -1, 0, 0, ''
 local beats = redis.call('HGETALL', KEYS[3])
 local alive = false
@@ -58,16 +71,16 @@ for i = 1, #beats, 2 do
 end
 local live = redis.call('XLEN', KEYS[1])
 local is_full = live >= tonumber(ARGV[3]) or live - leaving >= places
-if alive and is_full then return {'full', ''} end
+if alive and is_full and again == 0 then return {'full', '', 0} end
 if best ~= '' then
   local p, s, d, beat = string.match(redis.call('HGET', KEYS[3], best), '(%d+) (%d+) (%d+) (%d+)')
   redis.call('HSET', KEYS[3], best, p .. ' ' .. (s + 1) .. ' ' .. d .. ' ' .. beat)
 end
 redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2])
-redis.call('HSET', KEYS[2], ARGV[1], '0')
+redis.call('HSETNX', KEYS[2], ARGV[1], '0')
 redis.call('ZADD', KEYS[4], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ARGV[5])
-return {alive and 'new' or 'unserved', best}
+return {alive and 'new' or 'unserved', best, again}
 """,
     keys=4,
 )
@@ -75,26 +88,26 @@ return {alive and 'new' or 'unserved', best}
 # KEYS new, epoch. ARGV consumer, group, server ms when this process last heard from Redis,
 # ms that this may lie back, lease in ms (negative: nothing from others),
 # 1 if calls that nobody had yet are wanted, too.
-# Answers {now} or {now, entry id, CallSid, entry, epoch, 1 if taken over}. An idle entry may be
-# the claimer's own: one whose answer was lost on the way.
+# Answers {now} or {now, entry id, CallSid, entry, epoch, 1 if somebody had it before}. An idle
+# entry may be the claimer's own: one whose answer was lost on the way.
 CLAIM = Script(
     _NOW
     + """
 local answer = {string.format('%.0f', now)}
 if now - ARGV[3] > tonumber(ARGV[4]) then return answer end
-local function own(entry, taken)
+local function own(entry)
   local old = tonumber(redis.call('HGET', KEYS[2], entry[2][1]) or '0')
   local epoch = string.format('%.0f', math.max(old + 1, now))
   redis.call('HSET', KEYS[2], entry[2][1], epoch)
-  return {answer[1], entry[1], entry[2][1], entry[2][2], epoch, taken}
+  return {answer[1], entry[1], entry[2][1], entry[2][2], epoch, old > 0 and '1' or '0'}
 end
 local fresh = ARGV[6] == '1' and redis.call(
   'XREADGROUP', 'GROUP', ARGV[2], ARGV[1], 'COUNT', 1, 'STREAMS', KEYS[1], '>')
-if fresh then return own(fresh[1][2][1], '0') end
+if fresh then return own(fresh[1][2][1]) end
 if tonumber(ARGV[5]) < 0 then return answer end
 for _, p in ipairs(redis.call('XPENDING', KEYS[1], ARGV[2], 'IDLE', ARGV[5], '-', '+', 16)) do
   local entry = redis.call('XCLAIM', KEYS[1], ARGV[2], ARGV[1], ARGV[5], p[1])[1]
-  if entry then return own(entry, '1') end
+  if entry then return own(entry) end
 end
 return answer
 """,
@@ -102,29 +115,79 @@ return answer
 )
 
 # KEYS new, workers. ARGV consumer, group, places, serving, draining, entry ids served.
-# Answers {now, ids lost}. A plain XCLAIM by a former owner would steal the call back,
-# hence only what is still pending here. An entry that is missing is nobody else's: Redis lost
-# it, and its call goes on.
+# Answers {now, ids lost to others, ids that nobody has}. A plain XCLAIM by a former owner would
+# steal the call back, hence only what is still pending here. What nobody has Redis has
+# forgotten: the entry, or that it was claimed.
 RENEW = Script(
     _NOW
     + """
 local beat = string.format('%.0f', now)
 redis.call('HSET', KEYS[2], ARGV[1], table.concat({ARGV[3], ARGV[4], ARGV[5], beat}, ' '))
-local answer = {beat}
-if #ARGV == 5 then return answer end
-local mine = {}
+local mine, lost, missing = {}, {}, {}
+if #ARGV == 5 then return {beat, lost, missing} end
 local pending = redis.call('XPENDING', KEYS[1], ARGV[2], '-', '+', 100000, ARGV[1])
 for _, p in ipairs(pending) do mine[p[1]] = true end
 for i = 6, #ARGV do
   if mine[ARGV[i]] then
     redis.call('XCLAIM', KEYS[1], ARGV[2], ARGV[1], 0, ARGV[i], 'JUSTID')
-  elseif #redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i]) > 0 then
-    answer[#answer + 1] = ARGV[i]
+  elseif #redis.call('XPENDING', KEYS[1], ARGV[2], ARGV[i], ARGV[i], 1) > 0 then
+    lost[#lost + 1] = ARGV[i]
+  else
+    missing[#missing + 1] = ARGV[i]
   end
 end
-return answer
+return {beat, lost, missing}
 """,
     keys=2,
+)
+
+# KEYS new, epoch, index. ARGV CallSid, entry, epoch, consumer, group, who has what nobody has,
+# ms when the call began. Answers the id of the entry that is pending for the consumer now, or ""
+# where somebody else has claimed the call meanwhile. What waits undelivered before the entry is
+# given to nobody, idle for ages, so that anybody may claim it at once.
+REINSTATE = Script(
+    _FIND
+    + """
+if tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0') > tonumber(ARGV[3]) then return '' end
+local id = find(KEYS[1], ARGV[1]) or redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2])
+local held = redis.call('XPENDING', KEYS[1], ARGV[5], id, id, 1)[1]
+if held and held[2] ~= ARGV[4] and held[2] ~= ARGV[6] then return '' end
+while not held do
+  local fresh = redis.call(
+    'XREADGROUP', 'GROUP', ARGV[5], ARGV[6], 'COUNT', 100, 'STREAMS', KEYS[1], '>')
+  if not fresh then break end
+  for _, entry in ipairs(fresh[1][2]) do
+    redis.call(
+      'XCLAIM', KEYS[1], ARGV[5], ARGV[6], 0, entry[1], 'IDLE', 86400000, 'JUSTID')
+  end
+end
+redis.call('XCLAIM', KEYS[1], ARGV[5], ARGV[4], 0, id, 'FORCE', 'JUSTID')
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+redis.call('ZADD', KEYS[3], 'NX', ARGV[7], ARGV[1])
+return id
+""",
+    keys=3,
+)
+
+# KEYS edges. ARGV edge, draining, ms after which an edge is silent.
+# Answers the other edges that are alive and take calls.
+EDGE_BEAT = Script(
+    _NOW
+    + """
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. string.format('%.0f', now))
+local peers = {}
+local beats = redis.call('HGETALL', KEYS[1])
+for i = 1, #beats, 2 do
+  local draining, beat = string.match(beats[i + 1], '(%d+) (%d+)')
+  if now - beat > tonumber(ARGV[3]) then
+    if now - beat > 60000 then redis.call('HDEL', KEYS[1], beats[i]) end
+  elseif draining == '0' and beats[i] ~= ARGV[1] then
+    peers[#peers + 1] = beats[i]
+  end
+end
+return peers
+""",
+    keys=1,
 )
 
 # KEYS new, workers. ARGV consumer, group. Removing a consumer would remove what is pending
@@ -169,39 +232,48 @@ return added
     keys=2,
 )
 
-# KEYS call. ARGV epoch, cause, ms of the end, ttl in s. A former owner ends nothing.
+# KEYS call. ARGV epoch, cause, ms of the end, ttl in s, whom the caller goes to now (or "").
+# A former owner ends nothing.
 CLOSE = Script(
     """
 if tonumber(ARGV[1]) < tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0') then return 0 end
 redis.call('HSET', KEYS[1], 'state', 'ended', 'cause', ARGV[2], 'ended', ARGV[3])
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'transfer', ARGV[5]) end
 if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[4]) end
 return 1
 """,
     keys=1,
 )
 
-# KEYS new, epoch. ARGV CallSid, entry id, consumer, group. Only the owner takes a call off.
+# KEYS new, epoch. ARGV CallSid, entry id, consumer, group. Only the owner takes a call off; its
+# entry may have been lost and reinstated under another id while it ended.
 FINISH = Script(
-    """
-local held = redis.call('XPENDING', KEYS[1], ARGV[4], ARGV[2], ARGV[2], 1)[1]
-if held and held[2] ~= ARGV[3] then return 0 end
-redis.call('XACK', KEYS[1], ARGV[4], ARGV[2])
-redis.call('XDEL', KEYS[1], ARGV[2])
+    _FIND
+    + """
+local id = ARGV[2]
+if #redis.call('XRANGE', KEYS[1], id, id) == 0 then id = find(KEYS[1], ARGV[1]) end
+if id then
+  local held = redis.call('XPENDING', KEYS[1], ARGV[4], id, id, 1)[1]
+  if held and held[2] ~= ARGV[3] or not held and id ~= ARGV[2] then return 0 end
+  redis.call('XACK', KEYS[1], ARGV[4], id)
+  redis.call('XDEL', KEYS[1], id)
+end
 redis.call('HDEL', KEYS[2], ARGV[1])
 return 1
 """,
     keys=2,
 )
 
-# KEYS new. ARGV entry id, consumer, group. Idle for ages, the entry is anybody's to claim.
+# KEYS new. ARGV entry id, consumer, group, consumer that gets it. Idle for ages, the entry is
+# anybody's to claim all the same.
 RELEASE = Script(
     """
 local held = redis.call('XPENDING', KEYS[1], ARGV[3], ARGV[1], ARGV[1], 1, ARGV[2])[1]
 if not held then return 0 end
-redis.call('XCLAIM', KEYS[1], ARGV[3], 'released', 0, ARGV[1], 'IDLE', 86400000, 'JUSTID')
+redis.call('XCLAIM', KEYS[1], ARGV[3], ARGV[4], 0, ARGV[1], 'IDLE', 86400000, 'JUSTID')
 return 1
 """,
     keys=1,
 )
 
-ALL = (DISPATCH, CLAIM, RENEW, RETIRE, APPEND, CLOSE, FINISH, RELEASE)
+ALL = (DISPATCH, CLAIM, RENEW, REINSTATE, EDGE_BEAT, RETIRE, APPEND, CLOSE, FINISH, RELEASE)

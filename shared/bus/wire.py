@@ -6,8 +6,8 @@ hundred is one write and, mostly, one read.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import hiredis
@@ -15,7 +15,7 @@ from redis.asyncio.connection import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 # An answer that takes longer than this is a dead Redis. One that restarts is back before.
 DEADLINE_S = 10.0
@@ -26,33 +26,24 @@ BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 # Answers are read in pieces of this size: a second of a hundred calls' sound.
 READ_BYTES = 1024 * 1024
 
-# Errors that are not about the command: another connection loads the scripts, finds the
-# master, or waits until Redis has read its file.
-NOT_OURS = ("NOSCRIPT", "READONLY", "MASTERDOWN", "LOADING", "UNBLOCKED")
+# Errors that are not about the command. A new connection loads the scripts and makes the group,
+# finds who is master now, or waits until there is one and it has read its file.
+NOT_OURS = (
+    "NOSCRIPT",
+    "NOGROUP",
+    "READONLY",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "LOADING",
+    "UNBLOCKED",
+    "MOVED",
+    "ASK",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+)
 
 Argument = str | bytes | int | float
 Answer = Any
-Connect = Callable[[], Connection]
-
-
-def connector(url: str) -> Connect:
-    """A maker of connections to the Redis at this URL.
-
-    The client library's own retries are off: it would send a pipeline twice and not say so.
-
-    Raises:
-        ValueError: If the URL is none that the client knows.
-    """
-    pool = ConnectionPool.from_url(
-        url,
-        protocol=2,
-        socket_timeout=None,  # deadlines are set a pipeline, not a read
-        socket_connect_timeout=2.0,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-        health_check_interval=0,
-    )
-    return pool.make_connection
 
 
 def encode(command: Iterable[Argument]) -> bytes:
@@ -75,21 +66,39 @@ class Wire:
         self._reader = connection._reader
         self._writer = connection._writer
         self._parser = hiredis.Reader(replyError=ResponseError)
+        self.is_proven = False
+        """Whether a whole pipeline has been answered."""
+        self.asked_at: float | None = None
+        """Loop time since when an answer is awaited; None while there is none to come."""
 
-    async def round_trip(self, commands: Sequence[bytes]) -> list[Answer]:
-        """Send commands as one pipeline and read an answer for each; errors are answers, too.
+    async def round_trip(self, pipeline: bytes, count: int) -> list[Answer]:
+        """Send so many commands and read an answer for each; errors are answers, too.
 
         Raises:
             RedisError, OSError, TimeoutError: If the connection is of no use any more.
         """
         answers: list[Answer] = []
-        if commands:
+        if count:
+            self.asked_at = asyncio.get_running_loop().time()
             async with asyncio.timeout(DEADLINE_S):
-                self._writer.write(b"".join(commands))
+                self._writer.write(pipeline)
                 await self._writer.drain()
-                while len(answers) < len(commands):
+                while len(answers) < count:
                     self._parse(await self._reader.read(READ_BYTES), answers)
+            self.asked_at = None
+            self.is_proven = True
         return answers
+
+    async def ask(self, *command: Argument) -> Answer:
+        """Send one command. Raises: RedisError, OSError, TimeoutError."""
+        (answer,) = await self.round_trip(encode(command), 1)
+        if isinstance(answer, ResponseError):
+            raise answer
+        return answer
+
+    def abort(self) -> None:
+        """Break the connection, whatever is under way."""
+        self._writer.transport.abort()
 
     def _parse(self, data: bytes, answers: list[Answer]) -> None:
         if not data:
@@ -101,13 +110,65 @@ class Wire:
             answers.append(answer)
 
 
+Connect = Callable[[], AbstractAsyncContextManager[Wire]]
+"""Opens a connection for as long as a block runs."""
+
+
 @asynccontextmanager
-async def connected(connect: Connect) -> AsyncIterator[Wire]:
-    """A connection to Redis for as long as the block runs."""
-    connection = connect()
+async def connected(url: str) -> AsyncIterator[Wire]:
+    """A connection to the server at this URL for as long as the block runs.
+
+    Raises:
+        RedisError, OSError, TimeoutError: If there is none.
+    """
+    connection = maker(url)()
     try:
         async with asyncio.timeout(DEADLINE_S):  # a host may accept, and then never greet
             await connection.connect()  # type: ignore[no-untyped-call]
         yield Wire(connection)
     finally:
         await connection.disconnect(nowait=True)
+
+
+def maker(url: str) -> Callable[[], Connection]:
+    """A maker of connections to the server at this URL.
+
+    The client library's own retries are off: it would send a pipeline twice and not say so.
+
+    Raises:
+        ValueError: If the URL is none that the client knows.
+    """
+    pool = ConnectionPool.from_url(
+        url,
+        protocol=2,
+        socket_timeout=None,  # deadlines are set a pipeline, not a read
+        socket_connect_timeout=2.0,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        health_check_interval=0,
+    )
+    return pool.make_connection
+
+
+async def keep_connected(
+    connect: Connect,
+    use: Callable[[Wire], Awaitable[None]],
+    on_loss: Callable[[Exception, int], None],
+) -> None:
+    """Use one connection after the other, until cancelled.
+
+    Args:
+        on_loss: Called when one broke or could not be had, with how many did so in a row before.
+    """
+    failures = 0
+    while True:
+        wire = None
+        try:
+            async with connect() as wire:
+                await use(wire)
+        except (RedisError, OSError, TimeoutError) as exc:
+            if wire and wire.is_proven:
+                failures = 0
+            on_loss(exc, failures)
+        await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+        failures += 1

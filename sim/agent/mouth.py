@@ -136,9 +136,10 @@ class Mouth:
         while self._left:
             if len(self._left) == half:
                 self._manner.half_said()
-            await self._wire.send_sound(self._left.popleft())
-            # Sending does not wait, and a barge-in must get a word in.
-            await asyncio.sleep(0)
+            chunk = self._left.popleft()
+            await self._wire.send_sound(chunk)
+            # Sending does not wait, and a barge-in must get a word in, so 0 is slept, too.
+            await asyncio.sleep(self._manner.timing.pace * len(chunk) / RATE)
 
     async def _report(self) -> None:
         for name, seconds in self._reports.items():

@@ -45,6 +45,9 @@ from sim.agent.wire import Wire
 Profile = Literal["talk", "echo"]
 """A conversation, or every piece of sound sent back at once."""
 
+ECHO_TAG = "echo"
+"""In `tags` of its Settings, this makes a session an echo, whatever the others are."""
+
 AHEAD_S = 1.5
 """Sound that may run ahead of real time where faster is refused.
 
@@ -82,6 +85,7 @@ class Session:
         self._faults = faults
         self._record = wire.record
         self._stage = Stage.WELCOMED
+        self._echoes = house.profile == "echo"
         self._listen: dict[str, Any] = {}
         self._hearing = Hearing(self._patience())
         self._turns = 0  # with text, of this conversation: those in the context too
@@ -216,6 +220,7 @@ class Session:
     def _on_settings(self, settings: Settings) -> None:
         self._stage = Stage.APPLYING
         self._record.settings = dict(settings.raw)
+        self._echoes |= ECHO_TAG in settings.raw.get("tags", ())
         self._adapt(settings.listen)
         self._mind.functions = settings.functions
         self._mind.history = self._mouth.history = settings.history
@@ -229,7 +234,7 @@ class Session:
         await self._wire.send(events.SETTINGS_APPLIED)
         if settings.long_prompt:
             await self._wire.send(events.warning("PROMPT_TOO_LONG", "The prompt was truncated."))
-        if settings.greeting and self._house.profile == "talk":
+        if settings.greeting and not self._echoes:
             self._mouth.say(settings.greeting)
 
     def _adapt(self, provider: Mapping[str, Any]) -> None:
@@ -250,7 +255,7 @@ class Session:
                 raise SessionOver(Fail(protocol.BINARY_BEFORE_SETTINGS, sentence))
             case Stage.APPLYING:
                 self._record.early_bytes += len(mulaw)
-            case Stage.TALKING if self._house.profile == "echo":
+            case Stage.TALKING if self._echoes:
                 await self._wire.send_sound(mulaw)
             case Stage.TALKING:
                 await self._hear(mulaw)

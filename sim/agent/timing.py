@@ -22,6 +22,9 @@ class Timing:
     hold: float = 1.0
     """Part of a sentence's duration for which the next one is held back."""
 
+    pace: float = 0.0
+    """Part of its own duration that each chunk takes to be sent: 1 real time, 0 all at once."""
+
     late_chunks: int = 2
     """Chunks of sound under way when the user cuts in, which therefore still arrive."""
 

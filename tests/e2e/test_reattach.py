@@ -3,15 +3,18 @@
 import asyncio
 import time
 from itertools import pairwise
+from pathlib import Path
 
-from shared.record import Attached, Lost, Over
+from shared.record import Attached, Cut, Heard, Lost, Over, Said
 from shared.sound import RATE
 from sim.agent import AgentServer, SessionRecord
 from sim.phone.caller import Drop, HangUp, Interrupt, Wait
-from sim.phone.record import Event
+from sim.phone.record import Event, StreamRecord
 from sim.phone.track import Impairments, Span
-from sim.stack import Stack
+from sim.stack import Stack, free_port
 from sim.voice import speak
+from tests.e2e import kit
+from tests.e2e.front import front
 from tests.e2e.kit import (
     GREETING,
     HEARD_OUT,
@@ -51,6 +54,17 @@ def largest_gap(session: SessionRecord, after: float) -> float:
     return max(later - sooner for sooner, later in pairwise(times))
 
 
+def check_heard(first: StreamRecord, second: StreamRecord) -> None:
+    """The phone was lost in mid-sentence: all of it was heard, and at most a second of it twice."""
+    sentence = speak(LONG)
+    before, after = played(first), played(second)
+    assert len(speak(GREETING)) + RATE < len(before) < len(speak(GREETING)) + len(sentence)
+    again = overlap(before, after)
+    assert again < RATE
+    assert sentence in before + after[again:]
+    assert speak(PRICE) in after
+
+
 async def test_a_lost_phone_comes_back_to_the_same_conversation(house: Stack, port: int) -> None:
     async with agent(port, turn(ASK, LONG), turn(NEXT, PRICE)) as server:
         result = await call(
@@ -69,14 +83,7 @@ async def test_a_lost_phone_comes_back_to_the_same_conversation(house: Stack, po
     assert first.stream_sid != second.stream_sid
     assert session.user_turns == [ASK, NEXT]
 
-    # All of the sentence was heard, and at most a second of it twice.
-    sentence = speak(LONG)
-    before, after = played(first), played(second)
-    assert len(speak(GREETING)) + RATE < len(before) < len(speak(GREETING)) + len(sentence)
-    again = overlap(before, after)
-    assert again < RATE
-    assert sentence in before + after[again:]
-    assert speak(PRICE) in after
+    check_heard(first, second)
 
     # The agent was never without sound.
     assert largest_gap(session, session.frames[0].at) < 1.0
@@ -84,6 +91,47 @@ async def test_a_lost_phone_comes_back_to_the_same_conversation(house: Stack, po
     attached = [entry.stream_sid for entry in log if isinstance(entry, Attached)]
     assert attached == [first.stream_sid, second.stream_sid]
     assert [entry.stream_sid for entry in log if isinstance(entry, Lost)] == [first.stream_sid]
+
+
+async def test_an_edge_that_is_killed_costs_the_caller_no_word_of_the_conversation(
+    port: int, tmp_path: Path
+) -> None:
+    with kit.stack(tmp_path, port) as stack:
+        other = free_port()
+        stack.add_edge(other)
+        async with (
+            front(stack.port, other) as before,
+            agent(port, turn(ASK, LONG), turn(NEXT, PRICE)) as server,
+        ):
+            await until(lambda: len(before.ready) == 2, 20)
+            phone = call(
+                stack,
+                *(HEARD_OUT, say(ASK), HEARD_OUT, say(NEXT), HEARD_OUT, HangUp()),
+                webhook=before.webhook,
+            )
+            calling = asyncio.create_task(phone.run())
+            await until(lambda: phone.heard_ms > len(speak(GREETING)) / 8 + 1500)
+            stack.edges[0].kill()
+            result = await calling
+            (session,) = server.sessions
+            assert await closed(session) == 1000
+        log = [entry for _, entry in log_of(stack, result.call_sid)]
+
+    first, second = result.streams
+    print(f"caller on no stream for {second.start_ms - first.ended_ms:.0f} ms")
+    assert result.ended == "caller hung up"
+    assert result.rejections == []
+    assert (first.ended, second.ended) == ("lost", "caller hung up")
+    assert session.user_turns == [ASK, NEXT]
+    check_heard(first, second)
+    assert second.start_ms - first.ended_ms < 1000
+    assert [e.text for e in log if isinstance(e, Heard)] == [ASK, NEXT]
+    assert [e.text for e in log if isinstance(e, Said)] == [GREETING, LONG, PRICE]
+    assert not any(isinstance(e, Cut) for e in log)
+    attached = [e for e in log if isinstance(e, Attached)]
+    assert [e.stream_sid for e in attached] == [first.stream_sid, second.stream_sid]
+    assert len({e.edge for e in attached}) == 2
+    assert [e.cause for e in log if isinstance(e, Over)] == ["caller hung up"]
 
 
 async def test_a_greeting_that_was_not_heard_is_said_to_the_phone_that_comes_back(

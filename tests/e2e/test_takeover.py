@@ -260,8 +260,9 @@ async def an_agent_is_busy(port: int, folder: Path) -> None:
 
 
 async def a_worker_goes(port: int, folder: Path) -> None:
-    """It hands its calls to one that has just come."""
-    async with up(kit.stack(folder, port)) as stack, agent(port, *TURNS) as server:
+    """It hands its calls to one that has just come, which connects before: that takes a second."""
+    slow = Faults(welcome_delay_s=1.0)
+    async with up(kit.stack(folder, port)) as stack, agent(port, *TURNS, faults=slow) as server:
         talks = [Talk(stack, "+15550000005", *ASKING), Talk(stack, "+15550000006", HEARD_OUT)]
         for talk in talks:
             await talk.has_heard(GREETING, -100)
@@ -270,11 +271,12 @@ async def a_worker_goes(port: int, folder: Path) -> None:
         await until(lambda: stack.workers[0].status is not None, 20)
         talks[1].phone.caller.then(say(ASK), *ENDING)
         results = [await talk.result() for talk in talks]
-        handed = [line["call_sid"] for line in lines(stack, "call handed off")]
+        handed = lines(stack, "call handed off")
         gaps_ms = [silence_ms(talk) for talk in talks]
 
     assert stack.workers[0].status == 0
-    assert sorted(handed) == sorted(talk.sid for talk in talks)
+    assert sorted(line["call_sid"] for line in handed) == sorted(talk.sid for talk in talks)
+    assert all(line["prepared"] for line in handed)
     assert max(gaps_ms) < 600
     for talk, result in zip(talks, results, strict=True):
         check_whole(result, GREETING, LONG, MORE, BYE)

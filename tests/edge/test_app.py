@@ -1,92 +1,25 @@
 """The edge's routes, in this process, on a real Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from twilio.request_validator import RequestValidator
 
 from edge import twiml
-from edge.app import ATTEMPTS, Face, make_app
-from edge.call import Desk
-from edge.fleet import Fleet
-from shared.bus import Bus, Registry, open_bus
-from shared.calls import Claim
-from shared.messages import Dispatched, HungUp, Note
-from shared.record import Taken
-from shared.settings import Settings, read
-from sim.phone.twiml import Connect, Hangup, Redirect, Say, Verb, parse
+from edge.app import ATTEMPTS
+from shared.calls import INTERNAL_ERROR, NO_WORKER, State
+from shared.messages import HungUp
+from shared.record import DialFailed
+from shared.settings import Settings
+from sim.phone.twiml import Connect, Dial, Hangup, Redirect, Say, parse
 from sim.stack import free_port
+from tests.edge.kit import CALL, FORM, STREAM, Edge, Worker, a_worker, an_edge, calls, token_of
 
-CALL = "CA00000000000000000000000000000001"
-STREAM = "MZ00000000000000000000000000000001"
 TOKEN = "test_auth_token"
 PUBLIC = "https://voice.example.com"
-FORM = {
-    "AccountSid": "AC00000000000000000000000000000001",
-    "ApiVersion": "2010-04-01",
-    "CallSid": CALL,
-    "CallStatus": "ringing",
-    "Direction": "inbound",
-    "From": "+15551230000",
-    "FromCity": "",
-    "To": "+15559870000",
-}
-
-
-@dataclass
-class Edge:
-    """An edge and its visitor."""
-
-    face: Face
-    client: httpx.AsyncClient
-
-    async def post(self, path: str, **changes: str) -> httpx.Response:
-        return await self.client.post(path, data={**FORM, **changes})
-
-    async def verbs(self, path: str, **changes: str) -> tuple[Verb, ...]:
-        response = await self.post(path, **changes)
-        assert response.status_code == 200
-        assert response.headers["content-type"].startswith("text/xml")
-        return parse(response.content, allow_ws=True)
-
-    async def token(self, path: str = "/twilio/voice") -> str:
-        return token_of(await self.verbs(path))
-
-
-def token_of(verbs: tuple[Verb, ...]) -> str:
-    (connect,) = (verb for verb in verbs if isinstance(verb, Connect))
-    return dict(connect.stream.parameters)["token"]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5.0):
-        while not condition():  # noqa: ASYNC110 - it is nobody's task to tell
-            await asyncio.sleep(0.01)
-
-
-async def is_up(bus: Bus) -> Bus:
-    await until(lambda: bus.is_up)
-    return bus
-
-
-@asynccontextmanager
-async def an_edge(url: str, *, wait: bool = True, **settings: str) -> AsyncIterator[Edge]:
-    environ = {"REDIS_URL": url, **settings}
-    async with AsyncExitStack() as stack:
-        bus = await stack.enter_async_context(open_bus(url, "edge-test"))
-        if wait:
-            await is_up(bus)
-        registry = Registry(bus)
-        checked = read(environ).checked_for_edge()
-        face = Face(Desk(bus, registry, checked, Fleet(bus, registry)))
-        transport = httpx.ASGITransport(make_app(face))
-        client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:5000")
-        yield Edge(face, await stack.enter_async_context(client))
 
 
 @pytest.fixture
@@ -101,55 +34,15 @@ async def signed(redis: str) -> AsyncIterator[Edge]:
         yield edge
 
 
-@dataclass
-class Worker:
-    """A worker as far as the bus sees one."""
-
-    bus: Bus
-    registry: Registry
-    notes: list[Note] = field(default_factory=list)
-
-    async def beat(self, places: int) -> None:
-        await self.registry.renew([], places=places, draining=False)
-
-    async def claim(self) -> Claim:
-        await self.beat(places=10)
-        claim = await self.registry.claim()
-        assert claim
-        self.bus.journal(claim.ringing.call_sid, claim.epoch).write(
-            Taken(self.bus.process, claim.epoch)
-        )
-        await self.bus.flush()
-        return claim
-
-    async def finish(self, claim: Claim) -> None:
-        self.registry.close(claim, "agent ended the call")
-        self.registry.finish(claim, [], keep_for_s=60)
-        await self.bus.flush()
-
-    async def noted(self) -> list[Note]:
-        await until(lambda: self.notes)
-        return self.notes
-
-
 @pytest.fixture
 async def worker(redis: str) -> AsyncIterator[Worker]:
-    async with open_bus(redis, "worker-test") as bus:
-        worker = Worker(await is_up(bus), Registry(bus))
-        bus.on_note = lambda note: (
-            None if isinstance(note, Dispatched) else worker.notes.append(note)
-        )
+    async with a_worker(redis) as worker:
         yield worker
 
 
 def sign(path: str, form: dict[str, str], token: str = TOKEN) -> dict[str, str]:
     value = RequestValidator(token).compute_signature(PUBLIC + path, form)
     return {"X-Twilio-Signature": str(value)}
-
-
-async def calls(edge: Edge) -> int:
-    """How many calls are dispatched."""
-    return int(await edge.face.desk.bus.link.ask("XLEN", "{calls}:new"))
 
 
 # -- who is let in ------------------------------------------------------------
@@ -287,14 +180,14 @@ async def test_a_retried_webhook_gets_the_same_document(edge: Edge) -> None:
 async def test_webhooks_at_the_same_moment_get_documents_that_work(edge: Edge) -> None:
     tokens = await asyncio.gather(*(edge.token() for _ in range(5)))
 
-    taken = [await edge.face.desk.registry.take_token(CALL, token) for token in set(tokens)]
+    taken = [await edge.registry.take_token(CALL, token) for token in set(tokens)]
 
     assert all(taken)
     assert await calls(edge) == 1
 
 
 async def test_a_webhook_retried_after_the_phone_came_gets_a_token_that_works(edge: Edge) -> None:
-    registry = edge.face.desk.registry
+    registry = edge.registry
     await registry.take_token(CALL, await edge.token())
 
     assert await registry.take_token(CALL, await edge.token())
@@ -360,14 +253,14 @@ async def test_after_a_lost_socket_the_phone_is_asked_back_without_a_notice(
     edge: Edge, worker: Worker
 ) -> None:
     first = await edge.token()
-    await edge.face.desk.registry.take_token(CALL, first)
+    await edge.registry.take_token(CALL, first)
     await worker.claim()
 
     verbs = await edge.verbs("/twilio/after", CallStatus="in-progress")
 
     assert isinstance(verbs[0], Connect)
     assert token_of(verbs) != first
-    assert await edge.face.desk.registry.take_token(CALL, token_of(verbs))
+    assert await edge.registry.take_token(CALL, token_of(verbs))
 
 
 async def test_but_only_so_often(edge: Edge, worker: Worker) -> None:
@@ -391,6 +284,222 @@ async def test_after_a_hang_up_there_is_nothing_to_do_but_to_tell_the_owner(
 
     assert await edge.verbs("/twilio/after", CallStatus=status) == ()
     assert await worker.noted() == [HungUp(CALL, "caller hung up")]
+
+
+# -- transfers ----------------------------------------------------------------
+
+TARGET = "+15557654321"
+NOT_TALKED = ["busy", "no-answer", "failed", "canceled"]
+
+
+async def transferred(edge: Edge, worker: Worker, target: str = TARGET, **form: str) -> None:
+    """A call whose agent has given it to somebody else."""
+    await edge.verbs("/twilio/voice?agent=sales", **form)
+    await worker.finish(await worker.claim(), target)
+
+
+async def test_a_transferred_call_is_dialled_however_often_it_is_asked(
+    edge: Edge, worker: Worker
+) -> None:
+    await transferred(edge, worker)
+
+    for _ in range(2):
+        verbs = await edge.verbs("/twilio/after", CallStatus="in-progress")
+        assert verbs == (Dial(TARGET, "/twilio/after"),)
+
+
+async def test_a_caller_without_a_number_shows_ours(edge: Edge, worker: Worker) -> None:
+    await transferred(edge, worker, From="anonymous")
+
+    verbs = await edge.verbs("/twilio/after", CallStatus="in-progress")
+
+    assert verbs == (Dial(TARGET, "/twilio/after", caller_id=FORM["To"]),)
+
+
+@pytest.mark.parametrize("status", ["completed", "answered"])
+async def test_when_the_other_two_have_talked_the_call_is_over(
+    edge: Edge, worker: Worker, status: str
+) -> None:
+    await transferred(edge, worker)
+
+    for _ in range(2):
+        verbs = await edge.verbs("/twilio/after", CallStatus="in-progress", DialCallStatus=status)
+        assert verbs == (Hangup(),)
+    assert await calls(edge) == 0
+
+
+@pytest.mark.parametrize("status", NOT_TALKED)
+async def test_when_nobody_answers_the_caller_is_back_with_the_same_agent(
+    edge: Edge, worker: Worker, status: str
+) -> None:
+    await transferred(edge, worker)
+
+    token = await edge.token("/twilio/after", CallStatus="in-progress", DialCallStatus=status)
+    log = await worker.log(CALL)
+    claim = await worker.claim()
+
+    assert log[-1] == DialFailed(status)  # before anybody had the call
+    ringing = claim.ringing
+    assert (ringing.call_sid, ringing.caller, ringing.called) == (CALL, FORM["From"], FORM["To"])
+    assert (ringing.agent, ringing.direction, ringing.has_webhook) == ("sales", "inbound", True)
+    call = await edge.call()
+    assert (call.state, call.cause, call.transfer, call.attempts) == (State.RINGING, "", "", 0)
+    assert await edge.registry.take_token(CALL, token)
+
+
+async def test_a_failed_dial_that_is_told_twice_brings_one_call_back(
+    edge: Edge, worker: Worker
+) -> None:
+    await transferred(edge, worker)
+    form = {"CallStatus": "in-progress", "DialCallStatus": "busy"}
+
+    tokens = [await edge.token("/twilio/after", **form) for _ in range(2)]
+
+    assert await calls(edge) == 1
+    assert (await worker.log(CALL)).count(DialFailed("busy")) == 1
+    assert [await edge.registry.take_token(CALL, token) for token in tokens] == [True, True]
+
+
+async def test_what_a_dial_s_status_says_is_not_passed_on_if_it_is_none(
+    edge: Edge, worker: Worker
+) -> None:
+    await transferred(edge, worker)
+
+    await edge.token("/twilio/after", CallStatus="in-progress", DialCallStatus="be rude")
+
+    assert (await worker.log(CALL))[-1] == DialFailed("failed")
+
+
+async def test_a_caller_who_comes_back_when_all_places_are_taken_is_told_so(
+    edge: Edge, worker: Worker
+) -> None:
+    await transferred(edge, worker)
+    await worker.beat(places=1)
+    await edge.verbs("/twilio/voice", CallSid=CALL[:-1] + "2")
+
+    verbs = await edge.verbs("/twilio/after", CallStatus="in-progress", DialCallStatus="busy")
+
+    assert verbs == (Say(twiml.BUSY), Hangup())
+
+
+async def test_a_caller_who_hangs_up_on_the_way_to_somebody_else(
+    edge: Edge, worker: Worker
+) -> None:
+    await transferred(edge, worker)
+
+    assert await edge.verbs("/twilio/after", CallStatus="completed") == ()
+    assert await calls(edge) == 0
+
+
+@pytest.mark.parametrize("status", NOT_TALKED)
+async def test_a_caller_who_comes_back_to_a_call_that_is_forgotten_hears_an_apology(
+    edge: Edge, status: str
+) -> None:
+    verbs = await edge.verbs("/twilio/after", CallStatus="in-progress", DialCallStatus=status)
+
+    assert verbs == (Say(twiml.APOLOGY), Hangup())
+
+
+# -- an edge that is told to stop ---------------------------------------------
+
+
+async def test_with_another_edge_there_one_that_leaves_answers_as_ever(
+    redis: str, edge: Edge
+) -> None:
+    async with an_edge(redis, "edge-other") as other:
+        await other.registry.edge_peers(draining=False)
+        edge.fleet.drain(60)
+        await edge.fleet.look()
+
+        assert await edge.token()
+
+
+async def test_the_last_edge_takes_no_new_calls_and_serves_those_there_are(
+    edge: Edge, worker: Worker
+) -> None:
+    first = await edge.token()
+    edge.fleet.drain(60)
+    await edge.fleet.look()
+
+    assert await edge.verbs("/twilio/voice", CallSid=CALL[:-1] + "2") == (
+        Say(twiml.BUSY),
+        Hangup(),
+    )
+    assert await calls(edge) == 1
+    assert await edge.token() == first
+    await worker.claim()
+    assert await edge.token("/twilio/after", CallStatus="in-progress")
+
+
+# -- the operator's own documents ---------------------------------------------
+
+QUEUE = "<Response><Redirect>https://example.com/queue</Redirect></Response>"
+ELSEWHERE = "<Response><Dial>+15550009999</Dial></Response>"
+
+
+@pytest.fixture
+async def own(redis: str, tmp_path: Path) -> AsyncIterator[Edge]:
+    (tmp_path / "busy.xml").write_text(QUEUE)
+    (tmp_path / "fallback.xml").write_text(ELSEWHERE)
+    async with an_edge(
+        redis,
+        BUSY_TWIML=str(tmp_path / "busy.xml"),
+        FALLBACK_TWIML=str(tmp_path / "fallback.xml"),
+    ) as edge:
+        yield edge
+
+
+async def test_the_operator_s_document_for_a_call_too_many(own: Edge, worker: Worker) -> None:
+    await worker.beat(places=1)
+    await own.verbs("/twilio/voice")
+
+    response = await own.post("/twilio/voice", CallSid=CALL[:-1] + "2")
+
+    assert response.text == QUEUE
+
+
+@pytest.mark.parametrize("cause", [NO_WORKER, INTERNAL_ERROR, "agent failed"])
+async def test_the_operator_s_document_after_a_call_that_we_could_not_serve(
+    own: Edge, cause: str
+) -> None:
+    await own.verbs("/twilio/voice")
+    own.registry.abandon(CALL, cause)
+
+    assert (await own.post("/twilio/after", CallStatus="in-progress")).text == ELSEWHERE
+
+
+async def test_the_operator_s_document_after_too_many_attempts(own: Edge) -> None:
+    await own.verbs("/twilio/voice")
+    for _ in range(ATTEMPTS):
+        await own.token("/twilio/after")
+
+    assert (await own.post("/twilio/after", CallStatus="in-progress")).text == ELSEWHERE
+
+
+async def test_the_operator_s_document_without_redis(tmp_path: Path) -> None:
+    (tmp_path / "fallback.xml").write_text(ELSEWHERE)
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    async with an_edge(url, wait=False, FALLBACK_TWIML=str(tmp_path / "fallback.xml")) as edge:
+        for path in ("/twilio/voice", "/twilio/after"):
+            assert (await edge.post(path)).text == ELSEWHERE
+
+
+async def test_an_apology_that_the_worker_has_said_is_not_said_again(edge: Edge) -> None:
+    await edge.verbs("/twilio/voice")
+    edge.registry.abandon(CALL, "agent failed")
+
+    assert await edge.verbs("/twilio/after", CallStatus="in-progress") == (Hangup(),)
+
+
+@pytest.mark.parametrize("cause", [NO_WORKER, INTERNAL_ERROR])
+async def test_without_one_the_caller_hears_an_apology(edge: Edge, cause: str) -> None:
+    await edge.verbs("/twilio/voice")
+    edge.registry.abandon(CALL, cause)
+
+    assert await edge.verbs("/twilio/after", CallStatus="in-progress") == (
+        Say(twiml.APOLOGY),
+        Hangup(),
+    )
 
 
 # -- status callbacks ---------------------------------------------------------
@@ -441,7 +550,7 @@ async def test_ready_and_how_many_workers(edge: Edge, worker: Worker) -> None:
 
 
 async def test_a_draining_edge_is_not_ready(edge: Edge) -> None:
-    edge.face.is_draining = True
+    edge.fleet.drain(60)
 
     status, state = await ready(edge)
 

@@ -1,7 +1,7 @@
 """The documents that Twilio is given, read as strictly as Twilio reads them."""
 
 from edge import twiml
-from sim.phone.twiml import Connect, Hangup, Redirect, Say, Stream, parse
+from sim.phone.twiml import Connect, Dial, Hangup, Redirect, Say, Stream, parse
 
 STREAM = "wss://voice.example.com/twilio"
 
@@ -36,3 +36,21 @@ def test_hanging_up_with_and_without_a_last_word() -> None:
 
 def test_nothing_to_do() -> None:
     assert parse(twiml.nothing()) == ()
+
+
+def test_a_transfer_comes_back_to_after_however_it_goes() -> None:
+    assert parse(twiml.dial("+15557654321")) == (Dial("+15557654321", "/twilio/after"),)
+
+
+def test_a_transfer_that_shows_a_number_of_ours() -> None:
+    assert parse(twiml.dial("+15557654321", "+15559870000")) == (
+        Dial("+15557654321", "/twilio/after", caller_id="+15559870000"),
+    )
+
+
+def test_a_transfer_to_a_sip_address() -> None:
+    document = twiml.dial("sip:desk@pbx.example.com?x=1&y=2")
+
+    assert parse(document) == (Dial("sip:desk@pbx.example.com?x=1&y=2", "/twilio/after"),)
+    assert "<Sip>" in document
+    assert "<Number>" in twiml.dial("+15557654321")

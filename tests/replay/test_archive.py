@@ -7,7 +7,8 @@ import pytest
 import pytest_asyncio
 from redis import Redis
 
-from replay.recording import NoSuchRecording, load
+from replay.errors import NoSuchRecording
+from replay.recording import load
 from shared import keys, record
 from shared.bus import Archive, Bus, Registry, open_bus
 from shared.bus import archive as archive_module

@@ -1,25 +1,31 @@
 """A recording's files, read back."""
 
+import io
 import json
 import struct
+import tomllib
 import wave
 from array import array
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from replay import picture
-from replay.export import Exported, export
+from replay.export import Exported, export, write_stereo
+from replay.masking import masked
 from replay.picture import envelope, shortened
 from replay.recording import Recording
-from replay.report import masked
+from replay.report import HOLDFAST
 from replay.timeline import timeline
 from replay.tracks import Segment, Track
 from shared import record
 from shared.calls import Call
 from shared.sound import DECODE
 from tests.replay.tape import LOUD, Log, down, recording, sequence_at, up
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 SETTINGS = '{"type": "Settings"}'
 
@@ -104,6 +110,7 @@ def test_subtitles_have_what_was_heard_and_no_markup_of_its_own(exported: Export
 
 
 def test_the_picture_is_a_png_of_its_size(exported: Exported) -> None:
+    assert exported.picture
     data = exported.picture.read_bytes()
 
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
@@ -144,7 +151,8 @@ def test_nothing_but_the_files_is_left(exported: Exported) -> None:
 def test_a_file_that_cannot_be_written_whole_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = export(talk(), tmp_path).picture.read_bytes()
+    export(talk(), tmp_path)
+    before = (tmp_path / "timeline.png").read_bytes()
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -185,3 +193,54 @@ def test_labels_are_shortened_to_their_room(text: str, room: int, shown: str) ->
 def test_the_timeline_is_not_touched_by_sound_beyond_its_end() -> None:
     assert Track((Segment(-5, b"ab" * 40), Segment(90, LOUD))).render(10) == b"ab" * 40
     assert timeline(talk()).duration_ms == 5000
+
+
+class Watched(io.BytesIO):
+    """A file that knows the largest piece that was written into it."""
+
+    largest = 0
+
+    def write(self, data: "Buffer", /) -> int:
+        self.largest = max(self.largest, memoryview(data).nbytes)
+        return super().write(data)
+
+
+def test_long_sound_is_written_in_pieces_and_is_the_same() -> None:
+    call = timeline(recording((up(200, loud=(59_900, 61_000)), down("a120 m1 a70000 m2"))))
+    file = Watched()
+
+    write_stereo(call, file)
+
+    assert file.largest == 60 * 8000 * 4
+    with wave.open(io.BytesIO(file.getvalue())) as sound:
+        samples = array("h", sound.readframes(sound.getnframes()))
+    for side, track in ((0, call.caller), (1, call.agent)):
+        assert samples[side::2] == array("h", [DECODE[byte] for byte in track.render(200_000)])
+
+
+def test_a_track_is_the_same_in_windows() -> None:
+    track = Track((Segment(-5, b"ab" * 80), Segment(30, LOUD), Segment(45, b"c" * 80)))
+
+    whole = track.render(60)
+
+    for step in (1, 7, 160, 1000):
+        parts = [track.window(at, min(480, at + step)) for at in range(0, 480, step)]
+        assert b"".join(parts) == whole
+
+
+def test_the_version_is_the_products() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+
+    assert project["project"]["version"] == HOLDFAST
+
+
+def test_without_matplotlib_there_is_no_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replay.export.find_spec", lambda _: None)
+
+    exported = export(talk(), tmp_path)
+
+    assert exported.picture is None
+    assert sorted(tmp_path.iterdir()) == sorted(exported.paths)
+    assert len(exported.paths) == 4

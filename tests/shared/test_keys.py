@@ -23,7 +23,7 @@ def test_names(name: str, expected: str) -> None:
 
 
 def test_all_that_dispatch_and_claim_touch_lies_in_one_slot() -> None:
-    names = [keys.DISPATCH, keys.EPOCHS, keys.WORKERS, keys.INDEX]
+    names = [keys.DISPATCH, keys.EPOCHS, keys.WORKERS, keys.EDGES, keys.INDEX]
 
     assert len({key_slot(name.encode()) for name in names}) == 1
 
@@ -38,6 +38,12 @@ def test_all_that_belongs_to_a_lane_lies_in_one_slot() -> None:
     ]
 
     assert len({key_slot(name.encode()) for name in names}) == 1
+
+
+def test_the_hash_tag_of_a_name_is_what_redis_takes_for_it() -> None:
+    for name, tag in ((keys.DISPATCH, keys.CALLS), (keys.call(13, "CA1"), "13")):
+        assert keys.tag_of(name) == tag
+        assert key_slot(name.encode()) == key_slot(tag.encode())
 
 
 def test_a_call_has_one_lane_for_good() -> None:

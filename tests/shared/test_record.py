@@ -29,6 +29,7 @@ from shared.record import (
     ToolCancelled,
     Transferring,
     Trouble,
+    Typed,
 )
 
 # Each entry, and the array it is on the wire. A line never changes, lines are only added.
@@ -54,6 +55,7 @@ WIRE: list[tuple[Entry, list[object]]] = [
     (Released("worker-1"), [19, "worker-1"]),
     (Transferring("+1555", 9), [20, "+1555", 9]),
     (DialFailed("busy"), [21, "busy"]),
+    (Typed("4", 9), [22, "4", 9]),
 ]
 
 

@@ -248,16 +248,16 @@ def test_a_redis_that_does_not_answer_is_ended(
 def test_a_port_that_was_taken_meanwhile_is_given_up(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = sim_redis._free_port()
+    free = sim_redis.free_port()
     ports = iter([server.port, server.port, free])
-    monkeypatch.setattr(sim_redis, "_free_port", lambda: next(ports))
+    monkeypatch.setattr(sim_redis, "free_port", lambda: next(ports))
 
     with RedisServer() as other:
         assert other.port == free
 
 
 def test_ports_are_not_tried_for_ever(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sim_redis, "_free_port", lambda: server.port)
+    monkeypatch.setattr(sim_redis, "free_port", lambda: server.port)
 
     with pytest.raises(RedisFailed, match="Address already in use"):
         RedisServer().start()

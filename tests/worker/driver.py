@@ -14,7 +14,7 @@ from shared.record import Entry
 from shared.sound import FRAME_BYTES, FRAME_S, SILENT_FRAME
 from worker import deepgram
 from worker.conversation import Conversation
-from worker.terms import Inherited, Line, Terms
+from worker.terms import Inherited, Line, Terms, ToolCall
 
 SETTINGS = '{"type": "Settings", "agent": {"greeting": "Hello."}}'
 GOODBYE = "Bye now."
@@ -79,6 +79,10 @@ class Driver:
         self.over = ""
         self.connects = 0
         self.listens_after: list[int] = []
+        self.runs: list[ToolCall] = []
+        self.cancels: list[str] = []
+        self.forgotten: list[int] = []
+        self.transfer = ""
         self.conversation = Conversation(Terms(**{**defaults, **terms}), now, inherited)
         self.never_echoes = False
         self._buffer: deque[Audio | Mark] = deque()
@@ -92,7 +96,7 @@ class Driver:
     def wait(self, seconds: float) -> None:
         """Time passes, without a frame of the caller's."""
         until = self.now + seconds
-        while (deadline := self.conversation.deadline) is not None and deadline <= until:
+        while (deadline := self.conversation.deadline) <= until:
             self.now = max(self.now, deadline)
             self.conversation.tick(self.now)
             self._take()
@@ -120,6 +124,11 @@ class Driver:
 
     def loses_agent(self, code: str = "http 401") -> None:
         self.conversation.agent_lost(code, self.now)
+        self._take()
+
+    def answers(self, content: str, run: int = -1) -> None:
+        """One of the operator's functions ends."""
+        self.conversation.tool_answered(self.runs[run].key, content, self.now)
         self._take()
 
     def caller(self, message: Up) -> None:
@@ -165,7 +174,11 @@ class Driver:
         self._phone += effects.phone
         self._agent += effects.agent
         self.over = effects.over
+        self.transfer = effects.transfer or self.transfer
         self.connects += effects.connect
+        self.runs += effects.run
+        self.cancels += effects.cancel
+        self.forgotten += effects.forget_up
         if effects.listen_after is not None:
             self.listens_after.append(effects.listen_after)
         for message in effects.phone:

@@ -1,5 +1,7 @@
 """An agent that is lost is apologized for; and of a call that is over nothing comes."""
 
+from math import inf
+
 import pytest
 
 from shared import record
@@ -247,7 +249,7 @@ def test_nothing_after_the_end_has_any_effect(cause: str) -> None:
 
     assert (call.phone(), call.agent(), call.log()) == ([], [], [])
     assert (call.over, call.conversation.state) == (why, State.OVER)
-    assert call.conversation.deadline is None
+    assert call.conversation.deadline == inf
 
 
 def test_what_came_before_the_end_in_the_same_batch_is_still_done() -> None:

@@ -55,6 +55,43 @@ def test_the_folder_loads_without_a_warning() -> None:
     assert warnings == []
 
 
+# -- whom the caller may be transferred to --------------------------------------
+
+
+def test_the_agent_is_told_its_targets_names_and_not_their_numbers(
+    agent_file: Write,
+) -> None:
+    path = agent_file(
+        """
+        agent: {think: {prompt: p}}
+        bridge:
+          tools: [transfer_call]
+          transfers: {sales: "+15550001111", service: "sip:service@example.com"}
+        """
+    )
+    (declared,) = settings(path)["agent"]["think"]["functions"]
+
+    assert declared["parameters"]["properties"]["target"]["enum"] == ["sales", "service"]
+    assert "5550001111" not in json.dumps(declared)
+
+
+@pytest.mark.parametrize(
+    "bridge",
+    [
+        "{transfers: {sales: +15550001111}}",  # a number to YAML
+        '{transfers: {sales: "0555 123"}}',
+        '{transfers: {sales: "sip:nobody"}}',
+        '{transfers: {7: "+15550001111"}}',
+        "{tools: [transfer_call]}",
+        "{idle_s: -1}",
+        '{idle_s: "10"}',
+    ],
+)
+def test_what_cannot_be_dialled_or_waited_for_stops_us(bridge: str, agent_file: Write) -> None:
+    with pytest.raises(BadAgentFile, match="bridge"):
+        load(agent_file(f"agent: {{}}\nbridge: {bridge}\n"))
+
+
 # -- passed through -----------------------------------------------------------
 
 

@@ -69,7 +69,7 @@ READ: list[tuple[str, Event]] = [
     (
         '{"type":"FunctionCallRequest","functions":[{"id":"call_9aZ","name":"book",'
         '"arguments":"{\\"slot\\":\\"3 PM\\"}","client_side":true,"thought_signature":"x"}]}',
-        FunctionCallRequest((FunctionCall("call_9aZ", "book", '{"slot":"3 PM"}'),)),
+        FunctionCallRequest((FunctionCall("call_9aZ", "book", '{"slot":"3 PM"}', signature="x"),)),
     ),
     (
         '{"type":"FunctionCallRequest","functions":[{"id":"a","name":"b","arguments":"{}"},'

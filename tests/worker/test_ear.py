@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from shared.messages import Audio
 from shared.sound import SILENCE, SILENT_FRAME
 from tests.worker.driver import LOUD_FRAME
-from worker.ear import Ear
+from worker.ear import QUIET_MS, Ear
 
 
 @pytest.fixture
@@ -154,9 +154,9 @@ def test_nobody_is_quiet_whose_words_are_still_on_their_way() -> None:
         ear.frame(frame(number))
         ear.catch_up()
 
-    assert not ear.is_quiet
+    assert ear.quiet_ms < QUIET_MS
     caught_up(ear)
-    assert not ear.is_quiet
+    assert ear.quiet_ms < QUIET_MS
 
 
 def test_a_jump_of_sixty_milliseconds_is_a_rounding(ear: Ear) -> None:
@@ -216,11 +216,11 @@ def test_an_onset_with_nothing_loud_behind_it_is_quiet_after_a_while(ear: Ear) -
     ear.open_utterance()
     for number in range(1, 60):
         ear.frame(frame(number))
-    assert not ear.is_quiet
+    assert ear.quiet_ms < QUIET_MS
 
     ear.frame(frame(60))
 
-    assert ear.is_quiet
+    assert ear.quiet_ms >= QUIET_MS
 
 
 def test_a_loud_frame_begins_the_quiet_anew(ear: Ear) -> None:
@@ -229,19 +229,19 @@ def test_a_loud_frame_begins_the_quiet_anew(ear: Ear) -> None:
         ear.frame(frame(number, LOUD_FRAME if number == 50 else SILENT_FRAME))
 
     assert ear.last_loud == 51 * 20
-    assert not ear.is_quiet
+    assert ear.quiet_ms < QUIET_MS
 
 
 def test_no_utterance_is_open_before_the_onset_and_after_the_words(ear: Ear) -> None:
     ear.frame(frame(0))
     ear.frame(frame(400))
-    assert not ear.is_quiet
+    assert ear.quiet_ms < QUIET_MS
 
     ear.open_utterance()
     ear.close_utterance()
     ear.frame(frame(800))
 
-    assert not ear.is_quiet
+    assert ear.quiet_ms < QUIET_MS
 
 
 @given(st.lists(st.integers(0, 5000), max_size=60))

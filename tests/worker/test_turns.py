@@ -188,7 +188,7 @@ def test_speech_is_not_a_cough() -> None:
 def test_a_turn_that_was_confirmed_is_not_a_cough() -> None:
     call = talking()
     call.says(ONSET, words("Yes."))
-    call.listen(5)
+    call.listen(3.5)
 
     assert call.told() == []
 

@@ -8,10 +8,31 @@ from urllib.parse import urlsplit
 
 from redis import Redis
 
+from shared import keys
 from shared.bus import Bus, open_bus
+from shared.bus.route import open_route
+from shared.bus.wire import Connect
+from shared.messages import Audio, Up
+from shared.record import ENTRIES, Entry
 
 Peek = Callable[..., Any]
 """Sends Redis one command, and returns its answer."""
+
+
+def sound(*of: int) -> list[tuple[int, Up]]:
+    """Frames of a caller, with these sequence numbers."""
+    return [(number, Audio(b"%d" % number, 20 * number)) for number in range(*of)]
+
+
+def log_of(client: Peek, call_sid: str = "CA1", lane: int = 0) -> list[Entry | None]:
+    """The log of a call."""
+    entries = client("XRANGE", keys.log(lane, call_sid), "-", "+")
+    return [ENTRIES.unpack(fields[b""]) for _, fields in entries]
+
+
+def connector(url: str) -> Connect:
+    """Opens connections to a single Redis."""
+    return open_route(url).to("calls")
 
 
 @contextmanager
@@ -72,15 +93,23 @@ class Wire:
         self.url = ""
         self.connections = 0
         self.breaks = 0
+        self._open: set[asyncio.StreamWriter] = set()
 
     def break_after(self, needle: bytes) -> None:
         """Break the connection that next says this, once Redis has answered it."""
         self._needle = needle
 
+    def lead_to(self, url: str) -> None:
+        """Lead to another Redis from now on, as after a failover: all connections break."""
+        self._target = urlsplit(url)
+        for writer in self._open:
+            writer.transport.abort()
+
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         assert self._target.port
         theirs = await asyncio.open_connection(self._target.hostname, self._target.port)
+        self._open |= {writer, theirs[1]}
         is_marked = False
 
         async def there() -> None:
@@ -102,6 +131,7 @@ class Wire:
         except (OSError, asyncio.CancelledError):
             pass
         finally:
+            self._open -= {writer, theirs[1]}
             writer.close()
             theirs[1].close()
 

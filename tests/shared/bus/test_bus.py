@@ -25,20 +25,21 @@ from shared.messages import (
     Up,
     Wake,
 )
-from shared.record import ENTRIES, Attached, Entry, Heard, Lost, Onset, Over, Taken
+from shared.record import Attached, Heard, Lost, Onset, Over, Taken
 from sim.redis import RedisServer
-from tests.shared.bus.help import Peek, Wire, keys_without_ttl, opened, peeking, tell, until
+from tests.shared.bus.help import (
+    Peek,
+    Wire,
+    keys_without_ttl,
+    log_of,
+    opened,
+    peeking,
+    sound,
+    tell,
+    until,
+)
 
 EPOCH = 1_700_000_000_000
-
-
-def log_of(client: Peek, call_sid: str = "CA1", lane: int = 0) -> list[Entry | None]:
-    entries = client("XRANGE", keys.log(lane, call_sid), "-", "+")
-    return [ENTRIES.unpack(fields[b""]) for _, fields in entries]
-
-
-def sound(*of: int) -> list[tuple[int, Up]]:
-    return [(number, Audio(b"%d" % number, 20 * number)) for number in range(*of)]
 
 
 # -- from here to there --------------------------------------------------------------
@@ -348,6 +349,18 @@ async def test_calls_go_on_after_a_restart(
     assert got == [*sound(1, 7), (7, Mark("after"))]
     with peeking(server.url) as client:
         assert log_of(client) == [Onset(1), Onset(2)]
+
+
+async def test_since_when_redis_is_up_begins_anew_with_each_restart(server: RedisServer) -> None:
+    """Nobody claims from others before a whole lease has passed since then."""
+    async with opened(server.url) as bus:
+        before = bus.up_since
+        server.restart()
+        await until(lambda: bus.is_up and bus.up_since != before)
+
+        assert before
+        assert bus.up_since
+        assert bus.up_since > before
 
 
 async def test_a_pause_loses_doubles_and_swaps_nothing(server: RedisServer) -> None:

@@ -1,6 +1,7 @@
 """One blocking read for all streams: who joins, who leaves, who lags, and broken connections."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -8,9 +9,8 @@ import pytest
 from shared.bus import lane as lane_module
 from shared.bus import wire as wire_module
 from shared.bus.lane import COUNT, Entries, Lane
-from shared.bus.wire import connector
 from sim.redis import RedisServer
-from tests.shared.bus.help import Peek, peeking, running, until
+from tests.shared.bus.help import Peek, connector, peeking, running, until
 
 INBOX = "{0}:inbox:me"
 
@@ -22,7 +22,7 @@ class Heap:
         self.batches: list[list[bytes]] = []
 
     def __call__(self, entries: Entries) -> None:
-        self.batches.append([payload for _, payload in entries])
+        self.batches.append([payload for _, (_, payload) in entries])
 
     @property
     def all(self) -> list[bytes]:
@@ -62,12 +62,15 @@ async def blocked(lane: Lane, client: Peek) -> None:
 async def test_entries_arrive_in_order_with_their_ids(lane: Lane, peek: Peek) -> None:
     peek("XADD", "s", "1-1", "", "a")
     peek("XADD", "s", "1-2", "", "b")
-    got: list[tuple[bytes, bytes]] = []
+    got: list[tuple[bytes, Sequence[bytes]]] = []
     lane.follow("s", got.extend)
     async with running(lane):
         await until(lambda: len(got) == 2)
 
-    assert got == [(b"1-1", b"a"), (b"1-2", b"b")]
+    assert [(entry_id, list(fields)) for entry_id, fields in got] == [
+        (b"1-1", [b"", b"a"]),
+        (b"1-2", [b"", b"b"]),
+    ]
 
 
 async def test_reading_begins_after_the_cursor(lane: Lane, peek: Peek) -> None:

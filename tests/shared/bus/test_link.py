@@ -11,9 +11,9 @@ from shared.bus import link as link_module
 from shared.bus import wire as wire_module
 from shared.bus.link import Link
 from shared.bus.scripts import ALL, APPEND
-from shared.bus.wire import Answer, connector, encode
+from shared.bus.wire import Answer, encode
 from sim.redis import RedisServer
-from tests.shared.bus.help import Peek, Wire, mute_server, peeking, running, tell, until
+from tests.shared.bus.help import Peek, Wire, connector, mute_server, peeking, running, tell, until
 
 NOWHERE = "redis://127.0.0.1:1/0"  # nothing listens there
 
@@ -258,13 +258,14 @@ async def test_being_away_is_said_once(caplog: pytest.LogCaptureFixture) -> None
 
 
 async def test_sound_is_dropped_oldest_first_and_words_are_kept(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    size = len(encode(("XADD", "s", "1-0", "v", "00")))
-    monkeypatch.setattr(link_module, "BACKLOG_BYTES", 10 * size)
+    size = len(encode(("XADD", "log", "10-0", "v", "10")))
+    monkeypatch.setattr(link_module, "BACKLOG_BYTES", 30 * size)
     link = Link(connector(server.url))
+    for number in range(100, 150):
+        link.post_packed(encode(("XADD", "s", f"{number}-0", "v", number)), sound=True)
     for number in range(10, 40):
-        link.post("XADD", "s", f"{number}-0", "v", f"{number}", sound=True)
         link.post("XADD", "log", f"{number}-0", "v", f"{number}")
     async with running(link):
         await link.ask("PING")
@@ -272,9 +273,33 @@ async def test_sound_is_dropped_oldest_first_and_words_are_kept(
     with peeking(server.url) as client:
         assert values(client, "log") == [b"%d" % number for number in range(10, 40)]
         kept = values(client, "s")
-    assert kept == [b"%d" % number for number in range(40 - len(kept), 40)]
-    assert 9 <= len(kept) <= 10
-    assert link.sound_dropped == 30 - len(kept)
+    assert kept == [b"%d" % number for number in range(150 - len(kept), 150)]
+    assert 20 <= len(kept) <= 30
+    assert (link.sound_dropped, link.posts_dropped) == (50 - len(kept), 0)
+    assert [record.message for record in caplog.records] == ["backlog full, the oldest is dropped"]
+
+
+async def test_the_rest_is_bounded_too_and_whoever_waits_is_served(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    size = len(encode(("XADD", "log", "100-0", "v", "100")))
+    monkeypatch.setattr(link_module, "BACKLOG_BYTES", 20 * size)
+    link = Link(connector(server.url))
+    asked = asyncio.create_task(link.ask("XLEN", "log"))
+    await asyncio.sleep(0)
+    link.post_packed(encode(("XADD", "s", "1-0", "v", "sound")), sound=True)
+    for number in range(100, 500):
+        link.post("XADD", "log", f"{number}-0", "v", f"{number}")
+    async with running(link):
+        assert await asked == 0
+
+    with peeking(server.url) as client:
+        assert values(client, "s") == [b"sound"]
+        kept = values(client, "log")
+    assert kept == [b"%d" % number for number in range(500 - len(kept), 500)]
+    assert 14 <= len(kept) <= 20
+    assert (link.sound_dropped, link.posts_dropped) == (0, 400 - len(kept))
+    assert [record.message for record in caplog.records] == ["backlog full, the oldest is dropped"]
 
 
 async def test_sound_that_arrived_makes_room_again(
@@ -284,7 +309,7 @@ async def test_sound_that_arrived_makes_room_again(
     link = Link(connector(redis))
     async with running(link):
         for number in range(1, 50):
-            link.post("XADD", "s", f"{number}-0", "v", "sound", sound=True)
+            link.post_packed(encode(("XADD", "s", f"{number}-0", "v", "sound")), sound=True)
             await link.ask("PING")
 
         assert link.sound_dropped == 0
@@ -294,13 +319,13 @@ async def test_sound_that_arrived_makes_room_again(
 async def test_sound_dropped_under_way_does_not_upset_the_queue(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_module, "BACKLOG_BYTES", 500)
+    monkeypatch.setattr(link_module, "BACKLOG_BYTES", 2000)
     link = Link(connector(server.url))
     async with running(link):
         await link.ask("PING")
         server.pause()
         for number in range(1, 50):
-            link.post("XADD", "s", f"{number}-0", "v", "sound", sound=True)
+            link.post_packed(encode(("XADD", "s", f"{number}-0", "v", bytes(100))), sound=True)
             link.post("RPUSH", "words", number)
             await asyncio.sleep(0)
         server.resume()

@@ -8,6 +8,7 @@ from shared import keys
 from shared.bus import Bus, BusDown, Registry
 from shared.bus import link as link_module
 from shared.bus import registry as registry_module
+from shared.bus.registry import Renewal
 from shared.calls import Call, Claim, Outcome, Ringing, State
 from shared.messages import Dispatched, Mark, Note
 from shared.record import Onset, Over, Taken
@@ -187,6 +188,18 @@ async def test_asking_the_phone_back_gives_a_token_and_counts(redis: str) -> Non
     assert (call.attempts, sorted(call.tokens)) == (2, ["t2", "t3"])
 
 
+async def test_a_planned_move_is_no_failed_attempt(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry)
+        registry.moved("CA1")
+        await registry.add_token("CA1", "t1")
+        call = await registry.call("CA1")
+
+    assert call
+    assert call.attempts == 0
+
+
 # -- phone and owner meet --------------------------------------------------------------
 
 
@@ -332,9 +345,82 @@ async def test_a_call_of_a_dead_worker_is_taken_over_once(redis: str) -> None:
         assert second.epoch > first.epoch
         assert await claim(Registry(heir), 60_000) is None
         lost = await Registry(dead).renew([first.entry_id], places=10, draining=False)
-        assert lost == {first.entry_id}
+        assert lost == Renewal({first.entry_id}, set())
         kept = await Registry(heir).renew([second.entry_id], places=10, draining=False)
-        assert kept == set()
+        assert kept == Renewal(set(), set())
+
+
+async def test_a_claimer_that_stalls_before_its_first_write_is_fenced_by_its_heir(
+    redis: str, peek: Peek
+) -> None:
+    fenced: list[str] = []
+    async with opened(redis, "stalled") as stalled, opened(redis, "heir") as heir:
+        await ring(Registry(stalled))
+        first = await claimed(Registry(stalled))
+        await asyncio.sleep(0.02)  # its lease is over
+        second = await claim(Registry(heir), 10)
+        assert second
+        for bus, won in ((heir, second), (stalled, first)):
+            journal = bus.journal("CA1", won.epoch, lambda bus=bus: fenced.append(bus.process))  # type: ignore[misc]
+            journal.write(Taken(bus.process, won.epoch))
+            bus.down("CA1", "MZ1").send(f"{won.epoch}-1", Mark(bus.process))
+            await bus.flush()
+        Registry(stalled).close(first, "bye")
+        Registry(stalled).finish(first, (), keep_for_s=1)
+        await stalled.flush()
+        call = await Registry(heir).call("CA1")
+
+    assert fenced == ["stalled"]
+    assert call
+    assert (call.owner, call.state) == ("heir", State.RINGING)
+    assert peek("XLEN", keys.down(0, "MZ1")) == peek("XLEN", keys.log(0, "CA1")) == 1
+    assert peek("XLEN", keys.DISPATCH) == 1
+
+
+async def test_a_claimer_that_stalls_and_writes_first_is_fenced_all_the_same(redis: str) -> None:
+    fenced: list[str] = []
+    async with opened(redis, "stalled") as stalled, opened(redis, "heir") as heir:
+        await ring(Registry(stalled))
+        first = await claimed(Registry(stalled))
+        await asyncio.sleep(0.02)
+        second = await claim(Registry(heir), 10)
+        assert second
+        late = stalled.journal("CA1", first.epoch, lambda: fenced.append("stalled"))
+        late.write(Onset(1))  # its successor has not written yet
+        await stalled.flush()
+        heir.journal("CA1", second.epoch).write(Taken("heir", second.epoch))
+        await heir.flush()
+        late.write(Onset(2))
+        await stalled.flush()
+        call = await Registry(heir).call("CA1")
+
+    assert fenced == ["stalled"]
+    assert call
+    assert (call.owner, call.epoch) == ("heir", second.epoch)
+
+
+async def test_claimers_of_a_dead_worker_s_calls_share_them(redis: str) -> None:
+    async with (
+        opened(redis, "dead") as dead,
+        opened(redis, "w1") as one,
+        opened(redis, "w2") as two,
+        opened(redis, "w3") as three,
+    ):
+        for number in range(12):
+            await ring(Registry(dead), f"CA{number}")
+            await claimed(Registry(dead))
+        await asyncio.sleep(0.05)
+
+        async def take_all(bus: Bus) -> list[str]:
+            registry, taken = Registry(bus), []
+            while found := await claim(registry, 40):
+                taken.append(found.ringing.call_sid)
+            return taken
+
+        shares = await asyncio.gather(*map(take_all, (one, two, three)))
+
+    taken = [call_sid for share in shares for call_sid in share]
+    assert sorted(taken) == sorted(f"CA{number}" for number in range(12))
 
 
 @pytest.mark.parametrize("entry", [b"rubbish", b"\x91\xcc\xc8", b"\x92\x01\x05"])
@@ -382,6 +468,82 @@ async def test_what_a_retired_worker_had_claimed_can_be_taken_over(redis: str) -
         assert await claim(Registry(two), 10)
 
 
+async def test_peers_have_room_and_the_one_with_most_comes_first(redis: str, peek: Peek) -> None:
+    async with opened(redis, "me") as bus:
+        await enrolled(bus)
+        now = int(peek("TIME")[0]) * 1000
+        for name, beat in {
+            "full": f"4 4 0 {now}",
+            "some": f"9 4 0 {now}",
+            "most": f"9 1 0 {now}",
+            "leaving": f"0 1 1 {now}",
+            "silent": "9 0 0 1700000000000",
+        }.items():
+            peek("HSET", keys.WORKERS, name, beat)
+
+        assert await Registry(bus).peers() == ["most", "some"]
+
+
+async def test_edges_know_of_each_other(redis: str, peek: Peek) -> None:
+    async with opened(redis, "e1") as one, opened(redis, "e2") as two:
+        assert await Registry(one).edge_peers(draining=False) == []
+        assert await Registry(two).edge_peers(draining=False) == ["e1"]
+        assert await Registry(one).edge_peers(draining=True) == ["e2"]
+        assert await Registry(two).edge_peers(draining=False) == []
+
+
+async def test_silent_edges_do_not_count_and_are_forgotten(redis: str, peek: Peek) -> None:
+    now = int(peek("TIME")[0]) * 1000
+    peek("HSET", keys.EDGES, "silent", f"0 {now - 5000}", "gone", f"0 {now - 65_000}")
+    async with opened(redis, "e1") as bus:
+        assert await Registry(bus).edge_peers(draining=False) == []
+
+    assert sorted(peek("HKEYS", keys.EDGES)) == [b"e1", b"silent"]
+
+
+async def test_live_calls_are_counted(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        assert await registry.live() == 0
+        await ring(registry, "CA1")
+        await ring(registry, "CA2")
+        assert await registry.live() == 2
+
+
+# -- let go ----------------------------------------------------------------------------
+
+LONG = 12 * 3600 * 1000
+
+
+@pytest.mark.parametrize(("to", "holder"), [("", b"released"), ("w2", b"w2")])
+async def test_a_released_call_is_anybodys_at_once(
+    to: str, holder: bytes, redis: str, peek: Peek
+) -> None:
+    async with opened(redis, "w1") as one, opened(redis, "w3") as three:
+        await ring(Registry(one))
+        won = await claimed(Registry(one))
+        Registry(one).release(won, to)
+        await one.flush()
+        (held,) = peek("XPENDING", keys.DISPATCH, keys.GROUP, "-", "+", 9, parse_detail=True)
+        taken = await claim(Registry(three), LONG)
+
+    assert held["consumer"] == holder
+    assert taken
+    assert taken.entry_id == won.entry_id
+
+
+async def test_who_has_lost_a_call_cannot_release_it(redis: str) -> None:
+    async with opened(redis, "w1") as one, opened(redis, "w2") as two, opened(redis, "w3") as three:
+        await ring(Registry(one))
+        won = await claimed(Registry(one))
+        await asyncio.sleep(0.02)
+        assert await claim(Registry(two), 10)
+        Registry(one).release(won)
+        await one.flush()
+
+        assert await claim(Registry(three), LONG) is None
+
+
 # -- the end -------------------------------------------------------------------------
 
 
@@ -395,6 +557,44 @@ async def test_a_closed_call_says_why(redis: str) -> None:
     assert call
     assert (call.state, call.cause) == (State.ENDED, "caller hung up")
     assert call.ended_ms >= call.started_ms > 0
+
+
+async def test_a_transferred_call_says_where_to_and_a_new_dispatch_begins_afresh(
+    redis: str,
+) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry)
+        won = await claimed(registry)
+        registry.close(won, "transfer", "+15550001111")
+        registry.finish(won, (), keep_for_s=60)
+        gone = await registry.call("CA1")
+        assert await ring(registry) is Outcome.NEW
+        back = await registry.call("CA1")
+
+    assert gone
+    assert (gone.state, gone.cause, gone.transfer) == (State.ENDED, "transfer", "+15550001111")
+    assert gone.ended_ms
+    assert back
+    assert (back.state, back.cause, back.transfer, back.ended_ms) == (State.RINGING, "", "", 0)
+
+
+async def test_how_long_a_caller_has_been_silent_is_known(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        assert await registry.idle_s("CA1", "MZ1") is None
+        bus.up("CA1", "MZ1").send("1-0", Mark("a"))
+        assert await registry.idle_s("CA1", "MZ1") == 0
+        await asyncio.sleep(2.1)  # Redis' own clock for this has seconds
+        assert (await registry.idle_s("CA1", "MZ1") or 0) >= 1
+
+
+async def test_a_redis_that_counts_uses_cannot_tell() -> None:
+    with RedisServer("--maxmemory-policy", "allkeys-lfu") as server:
+        async with opened(server.url) as bus:
+            bus.up("CA1", "MZ1").send("1-0", Mark("a"))
+
+            assert await Registry(bus).idle_s("CA1", "MZ1") is None
 
 
 async def whole_call(edge: Bus, worker: Bus, call_sid: str, streams: list[str]) -> None:
@@ -442,6 +642,41 @@ async def test_a_finished_call_takes_no_place(redis: str, peek: Peek) -> None:
     assert peek("XLEN", keys.DISPATCH) == 0
     assert pending["pending"] == 0
     assert peek("EXISTS", keys.EPOCHS) == 0
+
+
+async def test_a_call_that_was_reinstated_while_it_ended_takes_no_place(
+    redis: str, peek: Peek
+) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry)
+        won = await claimed(registry)
+        peek("XDEL", keys.DISPATCH, won.entry_id)
+        peek("XACK", keys.DISPATCH, keys.GROUP, won.entry_id)
+        assert await registry.reinstate(won)
+        registry.finish(won, (), keep_for_s=60)
+        await bus.flush()
+
+    assert peek("XLEN", keys.DISPATCH) == 0
+    assert peek("EXISTS", keys.EPOCHS) == 0
+
+
+async def test_a_former_owner_s_end_takes_nobody_off(redis: str, peek: Peek) -> None:
+    async with opened(redis, "old") as old, opened(redis, "new") as new:
+        await ring(Registry(old))
+        won = await claimed(Registry(old))
+        peek("XACK", keys.DISPATCH, keys.GROUP, won.entry_id)
+        peek("XDEL", keys.DISPATCH, won.entry_id)
+        assert await ring(Registry(old)) is Outcome.NEW
+        Registry(old).finish(won, (), keep_for_s=60)  # nobody has claimed it again yet
+        await old.flush()
+        assert peek("XLEN", keys.DISPATCH) == 1
+        assert await claimed(Registry(new))
+        Registry(old).finish(won, (), keep_for_s=60)
+        await old.flush()
+
+    assert peek("XLEN", keys.DISPATCH) == 1
+    assert peek("HKEYS", keys.EPOCHS) == [b"CA1"]
 
 
 async def test_a_late_word_of_the_edge_does_not_change_how_long_it_stays(

@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from shared import keys
-from shared.bus.scripts import ALL, APPEND, CLAIM, DISPATCH, RENEW, RETIRE, Script
+from shared.bus.scripts import (
+    ALL,
+    APPEND,
+    CLAIM,
+    DISPATCH,
+    REINSTATE,
+    RENEW,
+    RETIRE,
+    Script,
+)
 from tests.shared.bus.help import Peek
 
 FRESH = 10**9  # a claimer may have heard from Redis this long ago, ms
@@ -33,7 +42,7 @@ def run(client: Peek, script: Script, names: list[str], *args: Any) -> Any:
 
 def dispatch(client: Peek, call_sid: str, sessions: int = 100) -> tuple[str, str]:
     names = [keys.DISPATCH, keys.EPOCHS, keys.WORKERS, keys.INDEX]
-    outcome, worker = run(client, DISPATCH, names, call_sid, "entry", sessions, 3000, 86_400_000)
+    outcome, worker, _ = run(client, DISPATCH, names, call_sid, "entry", sessions, 3000, 86_400_000)
     return outcome.decode(), worker.decode()
 
 
@@ -53,8 +62,24 @@ def renew(
     client: Peek, process: str, *ids: bytes, places: int = 10, serving: int = 0, draining: int = 0
 ) -> set[bytes]:
     names = [keys.DISPATCH, keys.WORKERS]
-    answer = run(client, RENEW, names, process, keys.GROUP, places, serving, draining, *ids)
-    return set(answer[1:])
+    _, lost, missing = run(
+        client, RENEW, names, process, keys.GROUP, places, serving, draining, *ids
+    )
+    assert not set(lost) & set(missing)
+    return set(lost) | set(missing)
+
+
+def missing(client: Peek, process: str, *ids: bytes) -> set[bytes]:
+    """What a renewal says that Redis has forgotten."""
+    names = [keys.DISPATCH, keys.WORKERS]
+    return set(run(client, RENEW, names, process, keys.GROUP, 10, len(ids), 0, *ids)[2])
+
+
+def reinstate(client: Peek, process: str, call_sid: str, epoch: int) -> bytes:
+    names = [keys.DISPATCH, keys.EPOCHS, keys.INDEX]
+    arguments = (call_sid, "entry", epoch, process, keys.GROUP, "released", 1_700_000_000_000)
+    entry_id: bytes = run(client, REINSTATE, names, *arguments)
+    return entry_id
 
 
 def pending(client: Peek) -> dict[bytes, bytes]:
@@ -106,6 +131,22 @@ def test_a_known_call_is_known_although_all_is_full(calls: Peek) -> None:
     dispatch(calls, "CA1")
 
     assert dispatch(calls, "CA1") == ("known", "")
+
+
+def test_a_call_whose_entry_is_lost_is_dispatched_again(calls: Peek) -> None:
+    renew(calls, "w1", places=1)
+    dispatch(calls, "CA1")
+    _, _, epoch, _ = claim(calls, "w1")
+    renew(calls, "w1", places=1, serving=1)
+    for entry_id in pending(calls):
+        calls("XACK", keys.DISPATCH, keys.GROUP, entry_id)
+        calls("XDEL", keys.DISPATCH, entry_id)
+
+    assert dispatch(calls, "CA1") == ("new", "w1")  # although no place is free
+    assert dispatch(calls, "CA1") == ("known", "")
+    _, _, newer, is_takeover = claim(calls, "w2")
+    assert newer > epoch
+    assert is_takeover
 
 
 def test_without_a_worker_a_call_waits_unserved(calls: Peek) -> None:
@@ -310,21 +351,146 @@ def test_renewing_tells_exactly_what_was_lost_and_steals_nothing_back(calls: Pee
     assert pending(calls) == dict(zip(ids, [b"w2", b"w2", b"w1", b"w1"], strict=True))
 
 
-def test_an_entry_that_redis_lost_is_nobody_elses(calls: Peek) -> None:
+def forget_all(client: Peek) -> None:
+    client("DEL", keys.DISPATCH, keys.EPOCHS)
+    client("XGROUP", "CREATE", keys.DISPATCH, keys.GROUP, "0", "MKSTREAM")
+
+
+def test_an_entry_that_redis_lost_is_missing(calls: Peek) -> None:
     dispatch(calls, "CA1")
     entry_id = claim(calls, "w1")[0]
-    calls("DEL", keys.DISPATCH)
-    calls("XGROUP", "CREATE", keys.DISPATCH, keys.GROUP, "0", "MKSTREAM")
+    forget_all(calls)
 
+    assert missing(calls, "w1", entry_id) == {entry_id}
+
+
+def test_an_entry_whose_claim_redis_lost_is_missing(calls: Peek) -> None:
+    dispatch(calls, "CA1")
+    entry_id = claim(calls, "w1")[0]
+    calls("XGROUP", "DESTROY", keys.DISPATCH, keys.GROUP)
+    calls("XGROUP", "CREATE", keys.DISPATCH, keys.GROUP, "0")
+
+    assert missing(calls, "w1", entry_id) == {entry_id}
+
+
+def test_an_entry_of_anothers_is_not_missing(calls: Peek) -> None:
+    dispatch(calls, "CA1")
+    entry_id = claim(calls, "w1")[0]
+    time.sleep(0.02)
+    claim(calls, "w2", lease=10)
+
+    assert missing(calls, "w1", entry_id) == set()
+    assert renew(calls, "w1", entry_id) == {entry_id}
+
+
+# -- reinstate -------------------------------------------------------------------------
+
+
+def test_a_call_whose_entry_is_lost_is_its_owners_again(calls: Peek) -> None:
+    dispatch(calls, "CA1")
+    _, _, epoch, _ = claim(calls, "w1")
+    forget_all(calls)
+    entry_id = reinstate(calls, "w1", "CA1", epoch)
+
+    assert pending(calls) == {entry_id: b"w1"}
+    assert calls("HGET", keys.EPOCHS, "CA1") == b"%d" % epoch
     assert renew(calls, "w1", entry_id) == set()
+    assert claim(calls, "w2", lease=LEASE) == []
+    time.sleep(0.02)
+    taken = claim(calls, "w2", lease=10)
+    assert taken == [entry_id, "CA1", taken[2], True]
+    assert taken[2] > epoch
 
 
-def test_an_entry_that_is_pending_for_nobody_is_lost(calls: Peek) -> None:
+def test_a_call_whose_claim_is_lost_is_its_owners_again(calls: Peek) -> None:
     dispatch(calls, "CA1")
-    entry_id = claim(calls, "w1")[0]
+    entry_id, _, epoch, _ = claim(calls, "w1")
+    calls("XGROUP", "DESTROY", keys.DISPATCH, keys.GROUP)
+    calls("XGROUP", "CREATE", keys.DISPATCH, keys.GROUP, "0")
+
+    assert reinstate(calls, "w1", "CA1", epoch) == entry_id
+    assert pending(calls) == {entry_id: b"w1"}
+    assert claim(calls, "w2", lease=LEASE) == []
+
+
+def test_an_entry_that_was_acknowledged_by_mistake_is_its_owners_again(calls: Peek) -> None:
+    dispatch(calls, "CA1")
+    entry_id, _, epoch, _ = claim(calls, "w1")
     calls("XACK", keys.DISPATCH, keys.GROUP, entry_id)
 
-    assert renew(calls, "w1", entry_id) == {entry_id}
+    assert missing(calls, "w1", entry_id) == {entry_id}
+    assert reinstate(calls, "w1", "CA1", epoch) == entry_id
+
+
+def test_to_reinstate_twice_is_to_do_it_once(calls: Peek) -> None:
+    first = reinstate(calls, "w1", "CA1", 5)
+
+    assert reinstate(calls, "w1", "CA1", 5) == first
+    assert calls("XLEN", keys.DISPATCH) == 1
+
+
+def test_new_calls_before_it_are_still_anybodys(calls: Peek) -> None:
+    dispatch(calls, "CA1")
+    dispatch(calls, "CA2")
+    mine = reinstate(calls, "w1", "CA9", now_ms(calls))
+    dispatch(calls, "CA3")
+    claims = [claim(calls, "w2", lease=12 * 3600 * 1000) for _ in range(4)]
+
+    assert [(each[1], each[3]) for each in claims if each] == [
+        ("CA3", False),
+        ("CA1", False),
+        ("CA2", False),
+    ]
+    assert pending(calls)[mine] == b"w1"
+
+
+def test_a_call_that_another_has_claimed_meanwhile_is_lost(calls: Peek) -> None:
+    dispatch(calls, "CA1")
+    _, _, epoch, _ = claim(calls, "w1")
+    forget_all(calls)
+    time.sleep(0.01)
+    dispatch(calls, "CA1")
+    entry_id, *_ = claim(calls, "w2")
+
+    assert reinstate(calls, "w1", "CA1", epoch) == b""
+    assert pending(calls) == {entry_id: b"w2"}
+
+
+def test_a_call_that_another_has_had_and_released_is_lost(calls: Peek) -> None:
+    dispatch(calls, "CA1")
+    _, _, epoch, _ = claim(calls, "w1")
+    forget_all(calls)
+    time.sleep(0.01)
+    dispatch(calls, "CA1")
+    claim(calls, "w2")
+    forget_pending(calls)
+
+    assert reinstate(calls, "w1", "CA1", epoch) == b""
+
+
+def forget_pending(client: Peek) -> None:
+    (entry_id,) = pending(client)
+    client("XCLAIM", keys.DISPATCH, keys.GROUP, "released", 0, entry_id, "IDLE", 86_400_000)
+
+
+def test_an_edge_s_new_dispatch_of_a_lost_call_is_its_owners(calls: Peek) -> None:
+    dispatch(calls, "CA1")
+    _, _, epoch, _ = claim(calls, "w1")
+    forget_all(calls)
+    dispatch(calls, "CA1")
+    reinstate(calls, "w1", "CA1", epoch)
+
+    assert calls("XLEN", keys.DISPATCH) == 1
+    assert list(pending(calls).values()) == [b"w1"]
+
+
+def test_a_recording_is_listed_again(calls: Peek) -> None:
+    reinstate(calls, "w1", "CA1", 5)
+
+    assert calls("ZSCORE", keys.INDEX, "CA1") == 1_700_000_000_000
+
+
+# -- renewals of many ------------------------------------------------------------------
 
 
 def test_what_is_not_served_is_not_renewed(calls: Peek) -> None:

@@ -1,0 +1,85 @@
+"""What a caller is told whom nobody can serve, and files with TwiML of the operator's own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge import twiml
+from edge.answers import Answers, read_answers
+from shared.settings import BadSetting, read
+from sim.phone.twiml import Hangup, Say, parse
+from sim.stack import ROOT
+
+DIAL = '<?xml version="1.0" encoding="UTF-8"?>\n<Response><Dial>+15550009999</Dial></Response>\n'
+
+
+def answers(folder: Path, key: str, content: bytes) -> Answers:
+    path = folder / "document.xml"
+    path.write_bytes(content)
+    return read_answers(read({key: str(path)}))
+
+
+def test_without_files_a_line_is_said_and_the_phone_put_down() -> None:
+    usual = read_answers(read({}))
+
+    assert parse(usual.busy) == (Say(twiml.BUSY), Hangup())
+    assert parse(usual.fallback) == (Say(twiml.APOLOGY), Hangup())
+    assert parse(usual.after_apology) == (Hangup(),)
+
+
+def test_a_file_is_passed_on_as_it_stands(tmp_path: Path) -> None:
+    busy = answers(tmp_path, "BUSY_TWIML", DIAL.encode())
+    fallback = answers(tmp_path, "FALLBACK_TWIML", DIAL.encode())
+
+    assert (busy.busy, busy.fallback) == (DIAL, Answers().fallback)
+    assert (fallback.busy, fallback.fallback) == (Answers().busy, DIAL)
+    assert fallback.after_apology == DIAL
+
+
+def test_what_only_twilio_knows_is_left_to_twilio(tmp_path: Path) -> None:
+    document = "<Response><Enqueue waitUrl='/w'>Größe &amp; mehr</Enqueue></Response>"
+
+    assert answers(tmp_path, "BUSY_TWIML", document.encode()).busy == document
+
+
+@pytest.mark.parametrize("key", ["BUSY_TWIML", "FALLBACK_TWIML"])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "no well-formed XML"),
+        (b"All our lines are busy.", "no well-formed XML"),
+        (b"<Response><Say>a</Response>", "no well-formed XML"),
+        (b"<response/>", "its root must be <Response>, not <response>"),
+        (b"<html><body/></html>", "its root must be <Response>, not <html>"),
+        (b"<Response><Say>\xe4</Say></Response>", "must be UTF-8"),
+        (b"<Response><Say>" + b"a" * 65536 + b"</Say></Response>", "larger than 64 KiB"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_with_its_key(
+    tmp_path: Path, key: str, content: bytes, told: str
+) -> None:
+    with pytest.raises(BadSetting, match=f"^{key}: .*{told}"):
+        answers(tmp_path, key, content)
+
+
+def test_an_edge_with_such_a_file_does_not_start(tmp_path: Path) -> None:
+    path = tmp_path / "document.xml"
+    path.write_text("<Reply/>")
+    done = subprocess.run(
+        [sys.executable, "-m", "edge"],
+        cwd=ROOT,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "BUSY_TWIML": str(path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr == "edge: BUSY_TWIML: its root must be <Response>, not <Reply>\n"

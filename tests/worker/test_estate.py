@@ -1,0 +1,70 @@
+"""Whose call is still a call: what a successor finds on a real Redis."""
+
+import asyncio
+import time
+
+import pytest
+
+from shared.bus import Registry, open_bus
+from shared.calls import Call, Claim, Ringing, State
+from shared.messages import Audio
+from worker.estate import end_before_us, is_stale
+from worker.terms import Terms
+
+TERMS = Terms("{}", ring_s=0.5, reattach_s=0.1)
+CALL = Call(state=State.LIVE, stream_sid="MZ1")
+
+
+def claim(age_s: float, *, is_takeover: bool = True) -> Claim:
+    """A call that rang so long ago."""
+    rang_ms = int((time.time() - age_s) * 1000)
+    return Claim(
+        f"{rang_ms}-0", Ringing("CA1", "+15550001111", "+15550002222"), rang_ms + 1, is_takeover
+    )
+
+
+@pytest.mark.parametrize(
+    ("age_s", "is_takeover", "call", "stale"),
+    [
+        (3600, True, CALL, True),
+        (3600, False, CALL, False),  # nobody has had it yet
+        (10, True, CALL, False),  # too young to be yesterday's
+        (3600, True, Call(stream_sid="MZ2"), False),  # its stream is not there to ask
+        (3600, True, Call(), True),  # rang, and the phone never came
+        (20, True, Call(), False),
+        (3600, True, None, False),
+    ],
+)
+async def test_a_call_of_which_nothing_comes_any_more_is_yesterdays(
+    age_s: float, is_takeover: bool, call: Call | None, stale: bool, redis: str
+) -> None:
+    async with open_bus(redis, "worker-1") as bus:
+        bus.up("CA1", "MZ1").send("1-0", Audio(b"\xff" * 160, 20))
+        await bus.flush()
+        # Redis counts idle time in whole seconds; the silence that counts is five.
+        await asyncio.sleep(7.1 if stale and call == CALL else 0)
+        found = await is_stale(Registry(bus), claim(age_s, is_takeover=is_takeover), call, TERMS)
+
+    assert found is stale
+
+
+async def test_a_phone_that_still_speaks_makes_an_old_call_a_live_one(redis: str) -> None:
+    async with open_bus(redis, "worker-1") as bus:
+        bus.up("CA1", "MZ1").send("1-0", Audio(b"\xff" * 160, 20))
+        await bus.flush()
+
+        assert not await is_stale(Registry(bus), claim(3600), CALL, TERMS)
+
+
+ENDED = Call(state=State.ENDED, cause="caller hung up", ended_ms=int(time.time() * 1000))
+
+
+def test_a_call_that_ended_before_it_was_ours_is_over() -> None:
+    assert end_before_us(claim(3600, is_takeover=False), ENDED) == "caller hung up"
+    assert end_before_us(claim(3600), ENDED) == "caller hung up"
+    assert end_before_us(claim(3600), CALL) == ""
+    assert end_before_us(claim(3600), None) == ""
+
+
+def test_a_call_that_ended_and_rang_again_is_not() -> None:
+    assert end_before_us(claim(-5, is_takeover=False), ENDED) == ""

@@ -1,0 +1,32 @@
+"""What the parts of a conversation share: what is to be done, the log so far, the waits."""
+
+from collections.abc import Sequence
+
+from shared import record
+from worker.terms import Effects
+from worker.timers import Timers
+
+
+class Common:
+    """One a conversation.
+
+    Args:
+        log: The call's log until now, as (server ms, entry).
+    """
+
+    def __init__(self, log: Sequence[tuple[int, record.Entry]]) -> None:
+        self.effects = Effects()
+        self.timers = Timers()
+        self.history = list(log)
+        self.up = 0
+        """Sequence number of the newest caller entry that was read."""
+
+    def log(self, entry: record.Entry) -> None:
+        """Write an entry, and remember it: the next agent's past is folded from these."""
+        self.effects.log.append(entry)
+        self.history.append((0, entry))
+
+    def take(self) -> Effects:
+        """What is to be done since the last call."""
+        effects, self.effects = self.effects, Effects(over=self.effects.over)
+        return effects

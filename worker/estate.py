@@ -1,0 +1,61 @@
+"""What a call's former owner has left on the bus, and whether there is still a call to serve."""
+
+import time
+
+from shared.bus import Archive, Bus, Registry
+from shared.calls import Call, Claim, State
+from shared.messages import Mark
+from worker.terms import Inherited, Terms
+
+# What a successor reads of each stream: a minute of frames.
+KEPT_ENTRIES = 3000
+
+# A call older than this, of whose phone nothing has come for so long, is yesterday's.
+OLD_S = 30.0
+SILENT_S = 5.0
+
+
+async def inherit(bus: Bus, claim: Claim, call: Call | None) -> Inherited:
+    """What the former owner has left; nothing, if the call is new.
+
+    Raises:
+        BusDown, Refused
+    """
+    archive = Archive(bus)
+    call_sid = claim.ringing.call_sid
+    entries = await archive.log(call_sid)
+    if call is None or not call.stream_sid or not claim.is_takeover:
+        return Inherited(log=entries)
+    down = await archive.tail_down(call_sid, call.stream_sid, KEPT_ENTRIES)
+    up = await archive.tail_up(call_sid, call.stream_sid, KEPT_ENTRIES)
+    echoes = [(m.name, m.timestamp) for _, m in up if isinstance(m, Mark)]
+    return Inherited(entries, down, echoes, call.cursor)
+
+
+def end_before_us(claim: Claim, call: Call | None) -> str:
+    """Why the call had ended before it was ours, or "".
+
+    Nobody had it yet, or its owner came no further. A call that ended and then rang again is
+    none of these.
+    """
+    if call is None or call.state is not State.ENDED:
+        return ""
+    rang_ms = int(claim.entry_id.partition("-")[0])
+    return call.cause if claim.is_takeover or call.ended_ms > rang_ms else ""
+
+
+async def is_stale(registry: Registry, claim: Claim, call: Call | None, terms: Terms) -> bool:
+    """Whether this is yesterday's call, whose phone has long gone.
+
+    To be asked before its streams are read, which would make them look alive.
+
+    Raises:
+        BusDown, Refused
+    """
+    if not claim.is_takeover or call is None:
+        return False
+    age_s = time.time() - int(claim.entry_id.partition("-")[0]) / 1000
+    if not call.stream_sid:
+        return age_s > terms.ring_s + OLD_S
+    idle_s = await registry.idle_s(claim.ringing.call_sid, call.stream_sid)
+    return age_s > OLD_S and (idle_s or 0.0) > max(SILENT_S, terms.reattach_s)

@@ -1,0 +1,142 @@
+"""The operator's functions under way: each is run once, and what it answers reaches the agent.
+
+    FunctionCallRequest --> asked (in the log) --> run --> answered (in the log) --> agent
+
+Asked for the same thing again in the same turn, a function is not run again: the answer
+comes from the log, or from the run that is under way. An agent session that has ended
+cannot be answered; then the next one is told what came of it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from shared import record
+from worker import deepgram
+from worker.common import Common
+from worker.deepgram import FunctionCall
+from worker.terms import ToolCall
+from worker.timers import Timer
+from worker.tools import key_of
+
+# A function that takes longer than this is bridged by its filler, if it has one.
+FILLER_AFTER_S = 1.5
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run, and the requests that wait for it: the repeats of a request share its run."""
+
+    name: str
+    session: int
+    calls: list[FunctionCall] = field(default_factory=list)
+
+
+def arguments_of(call: FunctionCall) -> dict[str, object]:
+    """A function's arguments; none if they are no JSON object."""
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError:
+        return {}
+    return arguments if isinstance(arguments, dict) else {}
+
+
+class Functions:
+    """Functions asked for and not answered yet.
+
+    Args:
+        own: The operator's, by name, with the filler of each.
+    """
+
+    def __init__(self, common: Common, call_sid: str, own: Mapping[str, str]) -> None:
+        self._common = common
+        self._call_sid = call_sid
+        self._own = own
+        self._runs: dict[str, _Run] = {}
+        self._session = 0
+        self.filler = ""
+        """What to say if they take long."""
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._runs
+
+    def new_agent(self) -> None:
+        """Those under way belong to an agent that is gone."""
+        self._session += 1
+
+    def request(self, call: FunctionCall, turn: int) -> None:
+        """Write down that a function was asked for, ours or the operator's."""
+        asked = record.ToolAsked(
+            call.id, call.name, call.arguments, turn, self._common.up, call.signature
+        )
+        self._common.log(asked)
+
+    def settle(self, call: FunctionCall, content: str, *, masked: str = "") -> None:
+        """Answer a function. `masked`: what the log is told instead."""
+        answered = record.ToolAnswered(call.id, call.name, masked or content, self._common.up)
+        self._common.log(answered)
+        self._common.effects.agent.append(deepgram.function_call_response(call, content))
+
+    def run(self, call: FunctionCall, turn: int, now: float) -> None:
+        """Have one of the operator's functions run, unless it has been in this turn."""
+        key = key_of(self._call_sid, turn, call.name, call.arguments)
+        known = self._answer_to(key, turn)
+        self.request(call, turn)
+        if known is not None:
+            self.settle(call, known)
+        elif key in self._runs:
+            self._runs[key].calls.append(call)
+        else:
+            self._runs[key] = _Run(call.name, self._session, [call])
+            tool_call = ToolCall(call.id, call.name, call.arguments, key)
+            self._common.effects.run += (tool_call,)
+            self._expect(self._own[call.name], now)
+
+    def _expect(self, filler: str, now: float) -> None:
+        if filler:
+            self.filler = filler
+            self._common.timers.start(Timer.FILLER, now + FILLER_AFTER_S)
+
+    def _answer_to(self, key: str, turn: int) -> str | None:
+        """What this very request was answered in this turn, by the log."""
+        asked: set[str] = set()
+        for _, entry in self._common.history:
+            match entry:
+                case record.ToolAsked(call_id, name, arguments, in_turn) if in_turn == turn:
+                    if key_of(self._call_sid, turn, name, arguments) == key:
+                        asked.add(call_id)
+                case record.ToolAnswered(call_id, _, content) if call_id in asked:
+                    return content
+        return None
+
+    def answered(self, key: str, content: str) -> str:
+        """A run has ended. Returns what to tell an agent that did not ask for it, if it is one."""
+        run = self._runs.pop(key, None)
+        if run is None:
+            return ""  # it was taken back
+        if self.is_idle:
+            self._common.timers.stop(Timer.FILLER)
+        if run.session == self._session:
+            for call in run.calls:
+                self.settle(call, content)
+            return ""
+        for call in run.calls:
+            up = self._common.up
+            self._common.log(record.ToolAnswered(call.id, call.name, content, up))
+        return f"(The function {run.name} has answered: {content})"
+
+    def cancelled(self, ids: Iterable[str]) -> None:
+        """The agent has taken requests back: they get no answer, and need no run."""
+        for call_id in ids:
+            name = ""
+            for key, run in list(self._runs.items()):
+                left = [call for call in run.calls if call.id != call_id]
+                if len(left) < len(run.calls):
+                    name, run.calls = run.name, left
+                if not left:
+                    del self._runs[key]
+                    self._common.effects.cancel += (key,)
+            self._common.log(record.ToolCancelled(call_id, name, self._common.up))
+        if self.is_idle:
+            self._common.timers.stop(Timer.FILLER)

@@ -1,0 +1,167 @@
+"""The agent's words on their way to the phone: what goes through, what is cut, what was heard.
+
+agent --text, sound--> gate --> playout --> phone
+                        ^          |
+      UserStartedSpeaking          '--> log: said, cut, answering, finished
+"""
+
+from collections.abc import Sequence
+
+from shared import record
+from worker.common import Common
+from worker.ear import Ear
+from worker.gate import Gate
+from worker.playout import Cleared, Playout
+from worker.terms import Inherited, Line
+from worker.timers import Timer
+
+# A pause in the agent's sound that ends an utterance when nothing else does.
+LULL_S = 0.12
+
+# With all heard and nothing new for so long the answer is over, though AgentAudioDone never came.
+# Above what it takes to notice a dead agent socket: what that one was saying is not over.
+DONE_S = 6.0
+
+
+class Speech:
+    """What the agent says, from its text and sound to the caller's ear."""
+
+    def __init__(self, common: Common, ear: Ear, playout: Playout) -> None:
+        self._common = common
+        self._ear = ear
+        self._gate = Gate()
+        self.playout = playout
+        self.latencies: dict[str, float] = {}
+        """Of this turn's LatencyReport messages, seconds by Deepgram's names."""
+        self.answer_due: tuple[float, int] | None = None
+        """Of the turn that nothing has answered: (confirmed at, his clock when last loud)."""
+        self.late_bytes = 0
+        """Sound of interrupted turns that came too late and was dropped."""
+
+    def inherit(self, inherited: Inherited) -> None:
+        """Take over the ledger of a former owner's phone."""
+        if inherited.down:
+            texts = _texts(inherited.log)
+            self.playout.restore(inherited.down, inherited.echoes, texts)
+            self.playout.expect(_said_to_this_phone(inherited.log))
+
+    def new_agent(self) -> None:
+        """What the former agent still had to say will not come."""
+        self._gate = Gate()
+        self._common.timers.stop(Timer.LULL, Timer.DONE)
+
+    # -- the agent speaks -----------------------------------------------------
+
+    def text(self, text: str, behavior: str, now: float, *, always: bool = False) -> bool:
+        """A sentence comes. Returns whether its sound will go through.
+
+        Args:
+            always: Whether it does so even in the caller's turn.
+        """
+        common = self._common
+        common.timers.stop(Timer.DONE)
+        if self._gate.text(now) or always:
+            number, ending = self.playout.text(text)
+            common.effects.phone += ending
+            common.log(record.Said(number, text, common.up, behavior))
+            return True
+        number = self.playout.unheard_text()
+        common.log(record.Said(number, text, common.up, behavior))
+        common.log(record.Cut(number, 0, 0, "", common.up))
+        return False
+
+    def sound(self, mulaw: bytes, now: float) -> bool:
+        """A piece of sound comes. Returns whether it went through."""
+        if not self._gate.sound(now):
+            self.late_bytes += len(mulaw)
+            return False
+        if self.answer_due:
+            self._log_answer(self.answer_due, now)
+        self._common.effects.phone += self.playout.sound(mulaw)
+        self._common.timers.set(Timer.LULL, now + LULL_S)
+        return True
+
+    def line(self, line: Line, now: float) -> None:
+        """Words of ours, with their sound; no agent is needed for them."""
+        self.text(line.text, "bridge", now, always=True)
+        self._common.effects.phone += self.playout.sound(line.sound)
+        self._common.effects.phone += self.playout.end()
+
+    def lull(self, now: float) -> None:
+        """No sound has come for a moment."""
+        self._common.effects.phone += self.playout.end()
+        self._common.timers.set(Timer.DONE, now + DONE_S)
+
+    def see_done(self, now: float) -> None:
+        """Whether the answer is over, since nothing has come for so long."""
+        if self.playout.is_heard_out:
+            self._common.log(record.Finished(self._common.up))
+        else:
+            self._common.timers.set(Timer.DONE, now + DONE_S)
+
+    def done(self) -> None:
+        """AgentAudioDone."""
+        common = self._common
+        common.timers.stop(Timer.LULL, Timer.DONE)
+        common.effects.phone += self.playout.end()
+        self._gate.expect_answer()
+        common.log(record.Finished(common.up))
+        if self.latencies:
+            common.log(record.Latency(self.latencies, common.up))
+            self.latencies = {}
+
+    # -- the caller speaks ----------------------------------------------------
+
+    @property
+    def has_unheard(self) -> bool:
+        """Whether sound was sent that the caller has not heard yet."""
+        return self.playout.heard(self._ear.clock) < self.playout.sent
+
+    def silence(self, now: float) -> None:
+        """Take back what the caller has not heard, and let nothing more of it through."""
+        common = self._common
+        common.timers.stop(Timer.LULL, Timer.DONE)
+        clear, cut = self.playout.clear(self._ear.clock)
+        common.effects.phone += clear
+        for each in cut:
+            common.log(_cut(each, common.up))
+        self._gate.close(now)
+
+    def confirm(self, now: float, *, is_turn: bool) -> None:
+        """Words are confirmed; what comes next answers them. `is_turn`: they are the caller's."""
+        self._gate.confirm(now)
+        if is_turn:
+            self.answer_due = (now, self._ear.last_loud)
+
+    def expect_answer(self) -> None:
+        """A sentence may come though the caller has said nothing: we asked for it."""
+        self._gate.expect_answer()
+
+    def _log_answer(self, due: tuple[float, int], now: float) -> None:
+        confirmed_at, last_loud = due
+        self.answer_due = None
+        latency_ms = round((now - confirmed_at) * 1000)
+        silence_ms = max(0, self._ear.clock - last_loud)
+        self._common.log(record.Answering(latency_ms, silence_ms, self._common.up))
+
+
+def _cut(cleared: Cleared, up: int) -> record.Cut:
+    return record.Cut(cleared.sentence, cleared.heard_ms, cleared.of_ms, cleared.text, up)
+
+
+def _texts(log: Sequence[tuple[int, record.Entry]]) -> dict[int, str]:
+    return {entry.sentence: entry.text for _, entry in log if isinstance(entry, record.Said)}
+
+
+def _said_to_this_phone(log: Sequence[tuple[int, record.Entry]]) -> dict[int, str]:
+    """The sentences said since the phone's stream began, and not cut."""
+    said: dict[int, str] = {}
+    for _, entry in log:
+        match entry:
+            case record.Attached():
+                said.clear()
+            case record.Said(number, text):
+                said[number] = text
+            case record.Cut(number):
+                said.pop(number, None)
+    return said

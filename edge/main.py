@@ -23,7 +23,7 @@ from edge.desk import Desk
 from edge.fleet import Fleet
 from edge.server import make_server
 from shared import logs
-from shared.bus import Registry, open_bus
+from shared.bus import Registry, checks, open_bus
 from shared.settings import BadSetting, Settings, read
 
 log = logging.getLogger("edge")
@@ -47,6 +47,7 @@ async def serve(settings: Settings, answers: Answers) -> int:
             serving = tasks.create_task(server.serve(), name="uvicorn")
             stopping = tasks.create_task(stop.wait(), name="stop")
             looking = tasks.create_task(fleet.run(), name="fleet")
+            checking = tasks.create_task(checks.warn(bus), name="checks")
             place = f"{settings.bind_host}:{settings.port}"
             log.info("edge started", extra={"edge": process, "address": place})
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -55,6 +56,7 @@ async def serve(settings: Settings, answers: Answers) -> int:
             server.should_exit = True
             await serving
             looking.cancel()
+            checking.cancel()
     log.info("edge stopped", extra={"edge": process})
     return 0
 

@@ -77,7 +77,7 @@ READERS = {"edge/main.py", "replay/main.py", "worker/main.py"}
 
 MAX_LINES = 400
 LONGER = {
-    "worker/conversation.py": 700,  # one machine: its rules cannot be read apart from each other
+    "worker/conversation.py": 740,  # one machine: its rules cannot be read apart from each other
 }
 
 

@@ -84,7 +84,7 @@ class Conversation:
         self._phone = Phone(common, self._ear, self._playout, terms.reattach_s, now)
         self._speech = Speech(common, self._ear, self._playout)
         self._functions = Functions(common, terms.call_sid, terms.own_tools)
-        self._digits = Digits(common, self._functions, past.typed)
+        self._digits = Digits(common, self._functions, past.typed, past.wanted)
         self._recovery = Recovery()
         self._owed = Owed()
         self._injections = Injections()
@@ -100,6 +100,9 @@ class Conversation:
         self._idle_since: float | None = None
         self._in_greeting = past.is_new
         self._spoke_since_user = False
+        self._says_line = False
+        self._hidden_words = ""  # words for the agent that the log must not have
+        self._ending_call = ""  # id of the function that asked for the end
         self._transfer_to = past.transfer
         self._resumed_with = ""  # what was injected for the agent to go on
         self._timers.set(Timer.RING, now + terms.ring_s)
@@ -165,11 +168,12 @@ class Conversation:
             case Timer.OWED:
                 self._see_owed(now)
             case Timer.FILLER:
-                self._inject(self._functions.filler)
+                self._fill()
             case Timer.DIGITS:
-                self._inject_as_user(self._digits.end())
+                self._end_digits(now)
             case Timer.COLLECT:
-                self._digits.answer_waiting()
+                self._digits.late(now)
+                self._tell_digits("", now, hides=False)
             case Timer.HOLD:
                 self._hold(now)
             case Timer.GOODBYE:
@@ -258,9 +262,9 @@ class Conversation:
             return
         self._effects.agent += pieces
         if self._ear.is_open:
-            self._watch_utterance()
+            self._watch_utterance(now)
 
-    def _watch_utterance(self) -> None:
+    def _watch_utterance(self, now: float) -> None:
         """A cough must not cost the caller the end-of-turn timeout, nor stay open for ever."""
         if self._may_force_turn and self._ear.quiet_ms >= QUIET_MS:
             self._may_force_turn = False
@@ -268,11 +272,12 @@ class Conversation:
         if self._ear.quiet_ms >= self._terms.utterance_s * 1000:
             self._ear.close_utterance()
             self._log(record.Heard("", self._common.up))
+            self._owe_again(now)
 
     @property
     def is_quiet_moment(self) -> bool:
         """Whether nobody speaks, and nobody is owed an answer."""
-        is_idle = not self._speech.answer_due and not self._ear.is_open
+        is_idle = not self._owed.is_owed and not self._ear.is_open
         is_idle = is_idle and self._playout.is_heard_out and not self._ear.is_behind
         is_idle = is_idle and self._digits.is_idle and self._functions.is_idle
         return self.state is State.TALKING and is_idle
@@ -296,10 +301,23 @@ class Conversation:
             self._timers.set(Timer.CATCH_UP, at + FRAME_S if at + 1 > now else now + FRAME_S)
 
     def _press(self, digit: str, sequence: int, now: float) -> None:
-        if self._digits.is_new and self.state is State.TALKING:
+        is_talking = self.state is State.TALKING and self._speech.has_unheard
+        if self._digits.is_new and is_talking and digit != "#":
             self._speech.silence(now)
         self._prompts = 0
-        self._inject_as_user(self._digits.press(digit, sequence, now))
+        hides = self._digits.is_sensitive
+        self._tell_digits(self._digits.press(digit, sequence, now), now, hides=hides)
+
+    def _end_digits(self, now: float) -> None:
+        hides = self._digits.is_sensitive
+        self._tell_digits(self._digits.end(), now, hides=hides)
+
+    def _tell_digits(self, words: str, now: float, *, hides: bool) -> None:
+        """A number is whole, or it is not yet: then there is nothing to tell."""
+        self._hidden_words = words if hides else self._hidden_words
+        self._inject_as_user(words)
+        if self._digits.is_idle:
+            self._owe_again(now)
 
     # -- the agent comes and goes ---------------------------------------------
 
@@ -307,7 +325,9 @@ class Conversation:
         """Ask for an agent socket, and for the caller's words that no agent has understood."""
         self._past = past = fold(self._common.history, self._playout.sounded_ms())
         self._lose_agent()
+        self._injections.forget_words(keep=self._hidden_words)
         self._speech.new_agent()
+        self._must_rotate = False
         self._timers.stop(Timer.CATCH_UP)
         if past.is_poison:
             self._give_up(now)
@@ -360,8 +380,7 @@ class Conversation:
         self._log(record.Configured(self._settings, self._request_id, self._common.up))
         self._ear.agent_is_ready()
         self._timers.set(Timer.CATCH_UP, now)
-        if not self._phone.is_attached:
-            self._timers.set(Timer.FEED, now)
+        self._timers.set(Timer.FEED, now)
         self._effects.agent += self._injections.ready()
 
     def agent_lost(self, code: str, now: float) -> None:
@@ -387,7 +406,8 @@ class Conversation:
 
     def _hold(self, now: float) -> None:
         """The agent has been gone for so long that the line feels dead."""
-        if self._phone.is_attached and self._playout.is_heard_out:
+        is_free = self._playout.is_heard_out and not self._ear.spoke_lately
+        if self._phone.is_attached and is_free:
             self._speech.line(self._terms.hold, now)
             self._timers.set(Timer.HOLD, now + HOLD_EVERY_S)
         else:
@@ -458,7 +478,8 @@ class Conversation:
     def _interrupt(self, now: float) -> None:
         self._ear.open_utterance()
         self._may_force_turn = self._terms.uses_flux
-        self._owed.stop()
+        self._owed.pause()
+        self._timers.stop(Timer.OWED, Timer.FILLER)
         is_kept = self._goodbye or (self._terms.protects_greeting and self._in_greeting)
         is_barge_in = self._speech.has_unheard and not is_kept
         self._log(record.Onset(self._common.up, barge_in=is_barge_in))
@@ -478,36 +499,38 @@ class Conversation:
         self._noises = self._prompts = 0
         self._turn += 1
         self._in_greeting = self._spoke_since_user = False
+        self._digits.talked()
         self._speech.confirm(now, is_turn=True)
-        self._owe(now)
         if self._goodbye and len(text.split()) > WORDS_TO_GO_ON:
             self._call_off_goodbye()
+        self._owe(now)
         self._inject_again(now)
 
     def _ignore_noise(self, now: float) -> None:
         """A turn that never was; the answer that it interrupted may still be owed."""
         self._noises += 1
         self._speech.expect_answer()
-        if self._speech.answer_due:
-            self._owe(now)
+        self._owe_again(now)
         self._inject_again(now)
         if self._noises >= NOISES_IN_A_ROW and self.state is State.TALKING:
             self._say_goodbye("nobody there", now)
 
     def _say(self, text: str, behavior: str, now: float) -> None:
-        is_line = self._injections.is_line(text)
-        if not is_line:
-            self._owed.answered()
-        if self._speech.text(text, "bridge" if is_line else behavior, now):
+        self._says_line = self._injections.is_line(text)
+        if self._speech.text(text, "bridge" if self._says_line else behavior, now):
             self._ear.close_utterance()
 
     def speak(self, mulaw: bytes, now: float) -> None:
         """One binary frame of the agent."""
         if self._is_deaf or not self._speech.sound(mulaw, now):
             return
-        self._spoke_since_user = True
         self._recovery.proved()
         self._timers.stop(Timer.HOLD)
+        if not self._says_line:
+            self._spoke_since_user = True
+            if self._owed.is_owed:
+                self._owed.answered()
+                self._timers.stop(Timer.OWED)
         if self._goodbye:
             self._goodbye.sound(now)
 
@@ -527,6 +550,16 @@ class Conversation:
             is_told = Timer.HOLD in self._timers
             self._timers.set(Timer.OWED, self._owed.begin(now, is_told=is_told))
 
+    def _owe_again(self, now: float) -> None:
+        """What interrupted the wait has come to nothing, or to an answer of ours."""
+        if self._owed.is_paused:
+            self._owe(now)
+
+    def _fill(self) -> None:
+        """A function takes long."""
+        if self.state is State.TALKING and not self._ear.is_open:
+            self._inject(self._functions.filler)
+
     def _see_owed(self, now: float) -> None:
         due, again_at = self._owed.look(now)
         if again_at is not None:
@@ -543,7 +576,7 @@ class Conversation:
 
     def _see_idle(self, now: float) -> None:
         """Neither side has spoken for long: the caller is asked whether he is there."""
-        is_idle = self.is_quiet_moment and not self._owed.is_owed and self._phone.is_attached
+        is_idle = self.is_quiet_moment and self._phone.is_attached
         if not is_idle or not self._terms.idle_s:
             self._idle_since = None
         elif self._idle_since is None:
@@ -559,36 +592,44 @@ class Conversation:
     # -- functions and injections ---------------------------------------------
 
     def _call_function(self, call: deepgram.FunctionCall, now: float) -> None:
-        self._owed.stop()
         if not call.client_side:
             return  # Deepgram calls that one itself
+        self._owe(now)  # at the latest when it is answered
         # It may come before the turn is confirmed for which it is.
         turn = self._turn + self._ear.is_open
         if call.name in self._terms.own_tools:
             self._functions.run(call, turn, now)
+            if not self._functions.is_idle:
+                self._wait_for_function()
             return
         self._functions.request(call, turn)
         is_ours = call.name in self._terms.tools
         if is_ours and call.name == END_CALL:
             self._functions.settle(call, OK)
+            self._ending_call = call.id
             self._start_goodbye("agent ended the call", now)
         elif is_ours and call.name == TRANSFER_CALL:
             self._transfer(call, now)
         elif is_ours and call.name == COLLECT_DIGITS:
             self._digits.collect(call, now)
+            self._wait_for_function()
         else:
             self._functions.settle(call, failed("there is no such function"))
+
+    def _wait_for_function(self) -> None:
+        self._owed.pause()
+        self._timers.stop(Timer.OWED)
 
     def _transfer(self, call: deepgram.FunctionCall, now: float) -> None:
         """The goodbye is heard first; then the phone's TwiML takes the caller to the other."""
         target = self._terms.transfers.get(str(arguments_of(call).get("target")), "")
         if not target:
             self._functions.settle(call, failed("there is no such target"))
-        elif not self._terms.has_webhook:
+        elif not self._terms.has_webhook or self.state is not State.TALKING:
             self._functions.settle(call, failed("this call cannot be transferred"))
         else:
             self._functions.settle(call, OK)
-            self._transfer_to = target
+            self._transfer_to, self._ending_call = target, call.id
             self._log(record.Transferring(target, self._common.up))
             self._start_goodbye(TRANSFERRED, now)
 
@@ -597,12 +638,12 @@ class Conversation:
         words = self._functions.answered(key, content)
         if self.state is not State.OVER:
             self._inject_as_user(words)
-            self._owe(now)
+            self._owe_again(now)
 
     def _cancel_functions(self, ids: tuple[str, ...]) -> None:
         self._functions.cancelled(ids)
         self._digits.cancelled(ids)
-        if self._goodbye:
+        if self._goodbye and self._ending_call in ids:
             self._call_off_goodbye()
 
     def _inject_as_user(self, words: str) -> None:
@@ -639,6 +680,7 @@ class Conversation:
             return
         self.state = State.ENDING
         self._owed.stop()
+        self._timers.stop(Timer.OWED, Timer.FILLER)
         self._goodbye = Goodbye(cause, now, said_already=self._spoke_since_user)
         self._log(record.Ending(cause, self._common.up))
         self._speech.expect_answer()

@@ -5,7 +5,8 @@
                     '-> the agent, as words                      (it has answered "waiting")
 
 Each key is in the log as it comes, so that a half-pressed number outlives its worker. Of a
-sensitive number neither log nor stream keeps more than that it was pressed.
+sensitive number neither log nor stream keeps more than that it was pressed: a successor that
+finds one begun tells the agent that it was lost.
 """
 
 import json
@@ -14,15 +15,14 @@ from shared import record
 from worker.common import Common
 from worker.deepgram import FunctionCall
 from worker.functions import Functions, arguments_of
-from worker.keypad import MAX_DIGITS, PAUSE_S, Keypad, pressed, told
+from worker.keypad import LOST, MASKED, PAUSE_S, WAITING, Keypad, Wanted, pressed, told, wanted
 from worker.timers import Timer
 
 # An agent that waits longer for an answer may give up: then the digits follow as words.
 WAITING_AFTER_S = 8.0
-WAITING = '{"status": "waiting: the caller has not pressed the keys yet, they will follow"}'
 
-# What the log is told of a sensitive number.
-MASKED = "(masked)"
+# A number that has not come for so long will not come.
+FORGOTTEN_AFTER_S = 60.0
 
 
 class Digits:
@@ -30,57 +30,82 @@ class Digits:
 
     Args:
         typed: What a former owner had of it.
+        wanted: What the agent had asked a former owner for.
     """
 
-    def __init__(self, common: Common, functions: Functions, typed: str = "") -> None:
+    def __init__(
+        self, common: Common, functions: Functions, typed: str = "", wanted: Wanted | None = None
+    ) -> None:
         self._common = common
         self._functions = functions
         self._keypad = Keypad(typed)
         self._call: FunctionCall | None = None
-        self._is_wanted = False
-        self._is_sensitive = False
+        self._wanted = wanted
+        self._is_broken = bool(wanted and wanted.is_begun)
+        if wanted:
+            self._keypad.wanted = wanted.count
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is being pressed, and nobody waits for it."""
-        return self._keypad.is_idle and not self._is_wanted
+        return self._keypad.is_idle and not self._wanted
 
     @property
     def is_new(self) -> bool:
         """Whether the next key is a number's first."""
         return self._keypad.is_idle
 
+    @property
+    def is_sensitive(self) -> bool:
+        return bool(self._wanted and self._wanted.is_sensitive)
+
     def collect(self, call: FunctionCall, now: float) -> None:
         """The agent waits for a number."""
-        arguments = arguments_of(call)
-        self._keypad.wanted = _count(arguments.get("count"))
-        self._is_sensitive = arguments.get("sensitive") is True
-        self._call, self._is_wanted = call, True
+        self.answer_waiting()  # to who asked before
+        asked = wanted(arguments_of(call))
+        hides = self.is_sensitive or asked.is_sensitive
+        self._wanted = Wanted(asked.count, is_sensitive=hides)
+        self._keypad.wanted = asked.count
+        self._call = call
         self._common.timers.set(Timer.COLLECT, now + WAITING_AFTER_S)
 
     def cancelled(self, ids: tuple[str, ...]) -> None:
         """The agent does not wait for an answer any more; the number is welcome none the less."""
         if self._call and self._call.id in ids:
             self._call = None
-            self._common.timers.stop(Timer.COLLECT)
 
     def new_agent(self) -> None:
         """Whoever waits for an answer is gone."""
         self._call = None
-        self._common.timers.stop(Timer.COLLECT)
+
+    def talked(self) -> None:
+        """The caller says something instead, to an agent that has been told to wait."""
+        if self._keypad.is_idle and self._call is None:
+            self._forget()
+
+    def late(self, now: float) -> None:
+        """The number takes its time: the agent is not kept waiting for it, nor are we."""
+        if self._call:
+            self.answer_waiting()
+            self._common.timers.set(Timer.COLLECT, now + FORGOTTEN_AFTER_S)
+        elif self._keypad.is_idle:
+            self._forget()
 
     def answer_waiting(self) -> None:
-        """The number takes its time: the agent is not kept waiting for it."""
         if self._call:
             self._functions.settle(self._call, WAITING)
             self._call = None
 
+    def _forget(self) -> None:
+        self._wanted, self._is_broken = None, False
+        self._common.timers.stop(Timer.COLLECT)
+
     def press(self, digit: str, sequence: int, now: float) -> str:
         """One key. Returns what to tell the agent, if that ended a number it is told in words."""
-        if self._is_sensitive:
+        if self.is_sensitive:
             self._common.effects.forget_up += (sequence,)
-        elif digit != "#":
-            self._common.log(record.Typed(digit, self._common.up))
+        if digit != "#":
+            self._common.log(record.Typed("" if self.is_sensitive else digit, self._common.up))
         if self._keypad.press(digit):
             return self.end()
         self._common.timers.set(Timer.DIGITS, now + PAUSE_S)
@@ -88,21 +113,18 @@ class Digits:
 
     def end(self) -> str:
         """The number is whole. Returns what to tell the agent in words, if anything."""
-        self._common.timers.stop(Timer.DIGITS, Timer.COLLECT)
+        self._common.timers.stop(Timer.DIGITS)
         digits = self._keypad.take()
-        was_wanted, call, is_sensitive = self._is_wanted, self._call, self._is_sensitive
-        self._is_wanted, self._call, self._is_sensitive = False, None, False
-        masked = MASKED if is_sensitive else ""
+        was_wanted, call, is_broken = self._wanted, self._call, self._is_broken
+        masked = MASKED if self.is_sensitive else ""
+        self._call = None
+        self._forget()
         if call:
             self._functions.settle(call, json.dumps({"digits": digits}), masked=masked)
             return ""
         if not digits:
             return ""
         self._common.log(record.Pressed(masked or digits, self._common.up))
+        if is_broken:
+            return LOST
         return told(digits) if was_wanted else pressed(digits)
-
-
-def _count(wanted: object) -> int:
-    """How many digits end the number; an agent may ask for anything."""
-    text = str(wanted)
-    return min(max(int(text), 1), MAX_DIGITS) if text.isdecimal() else MAX_DIGITS

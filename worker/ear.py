@@ -33,6 +33,9 @@ SPOKEN_FRAMES = 10
 GAP_MS = 60
 FILL_AT_MOST_MS = 10_000
 
+# Who was loud within this time is speaking.
+SPOKE_MS = 500
+
 # An utterance that began and then is quiet for so long, with no word confirmed, was a cough.
 QUIET_MS = 1200
 
@@ -47,6 +50,7 @@ class Ear:
         """The clock when he was last loud in this utterance."""
         self._end = 0
         self._fed_ms = 0
+        self._waited_loud = -SPOKE_MS
         self._is_open = False
         self._is_ready = False
         self.given = 0
@@ -59,6 +63,7 @@ class Ear:
     def attach(self) -> None:
         """A new stream, whose clock starts anew."""
         self.clock = self.last_loud = self._end = self._fed_ms = self.given = 0
+        self._waited_loud = -SPOKE_MS
 
     def listen_again(self) -> None:
         """Frames will come that have come before; until the agent is ready all wait for it."""
@@ -94,6 +99,7 @@ class Ear:
     def _wait(self, piece: bytes, sequence: int) -> None:
         is_loud = is_speech(piece)
         self._loud_frames += is_loud
+        self._waited_loud = self.clock if is_loud else self._waited_loud
         self._silent_frames = 0 if is_loud else self._silent_frames + 1
         if self._silent_frames > SILENCE_FRAMES:
             return
@@ -143,6 +149,12 @@ class Ear:
     def is_open(self) -> bool:
         """Whether an utterance has begun and no word of it is confirmed."""
         return self._is_open
+
+    @property
+    def spoke_lately(self) -> bool:
+        """Whether he would be talked over, as far as that is known without an agent."""
+        loud = max(self._waited_loud, self.last_loud if self._is_open else -SPOKE_MS)
+        return self.clock - loud < SPOKE_MS
 
     @property
     def quiet_ms(self) -> int:

@@ -17,10 +17,13 @@ from worker.common import Common
 from worker.deepgram import FunctionCall
 from worker.terms import ToolCall
 from worker.timers import Timer
-from worker.tools import key_of
+from worker.tools import failed, key_of
 
 # A function that takes longer than this is bridged by its filler, if it has one.
 FILLER_AFTER_S = 1.5
+
+# What stands for an answer that nobody wrote down: the function may have run.
+UNKNOWN_OUTCOME = "interrupted, outcome unknown, do not repeat"
 
 
 @dataclass(slots=True)
@@ -28,8 +31,7 @@ class _Run:
     """One run, and the requests that wait for it: the repeats of a request share its run."""
 
     name: str
-    session: int
-    calls: list[FunctionCall] = field(default_factory=list)
+    calls: list[tuple[int, FunctionCall]] = field(default_factory=list)  # each with its session
 
 
 def arguments_of(call: FunctionCall) -> dict[str, object]:
@@ -86,9 +88,9 @@ class Functions:
         if known is not None:
             self.settle(call, known)
         elif key in self._runs:
-            self._runs[key].calls.append(call)
+            self._runs[key].calls.append((self._session, call))
         else:
-            self._runs[key] = _Run(call.name, self._session, [call])
+            self._runs[key] = _Run(call.name, [(self._session, call)])
             tool_call = ToolCall(call.id, call.name, call.arguments, key)
             self._common.effects.run += (tool_call,)
             self._expect(self._own[call.name], now)
@@ -99,7 +101,10 @@ class Functions:
             self._common.timers.start(Timer.FILLER, now + FILLER_AFTER_S)
 
     def _answer_to(self, key: str, turn: int) -> str | None:
-        """What this very request was answered in this turn, by the log."""
+        """What this very request was answered in this turn, by the log.
+
+        It may have been run by an owner who died of it: whether it was done is not known.
+        """
         asked: set[str] = set()
         for _, entry in self._common.history:
             match entry:
@@ -108,7 +113,9 @@ class Functions:
                         asked.add(call_id)
                 case record.ToolAnswered(call_id, _, content) if call_id in asked:
                     return content
-        return None
+                case record.ToolCancelled(call_id):
+                    asked.discard(call_id)
+        return failed(UNKNOWN_OUTCOME) if asked and key not in self._runs else None
 
     def answered(self, key: str, content: str) -> str:
         """A run has ended. Returns what to tell an agent that did not ask for it, if it is one."""
@@ -117,21 +124,22 @@ class Functions:
             return ""  # it was taken back
         if self.is_idle:
             self._common.timers.stop(Timer.FILLER)
-        if run.session == self._session:
-            for call in run.calls:
+        is_told = False
+        for session, call in run.calls:
+            if session == self._session:
                 self.settle(call, content)
-            return ""
-        for call in run.calls:
-            up = self._common.up
-            self._common.log(record.ToolAnswered(call.id, call.name, content, up))
-        return f"(The function {run.name} has answered: {content})"
+                is_told = True
+            else:
+                up = self._common.up
+                self._common.log(record.ToolAnswered(call.id, call.name, content, up))
+        return "" if is_told else f"(The function {run.name} has answered: {content})"
 
     def cancelled(self, ids: Iterable[str]) -> None:
         """The agent has taken requests back: they get no answer, and need no run."""
         for call_id in ids:
             name = ""
             for key, run in list(self._runs.items()):
-                left = [call for call in run.calls if call.id != call_id]
+                left = [(session, call) for session, call in run.calls if call.id != call_id]
                 if len(left) < len(run.calls):
                     name, run.calls = run.name, left
                 if not left:

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from shared.bus import Bus, BusError, Registry
-from shared.messages import Dispatched, Offer
+from shared.messages import Offer
 from shared.settings import Settings
 from worker.session import Session
+from worker.standby import STANDBY_S
 
 log = logging.getLogger("worker")
 
@@ -27,9 +28,14 @@ LOOK_S = 0.05
 # Calls on offer at once: each costs an agent session of the account.
 OFFERS = 4
 
-# A peer that prepares does so at once; an agent session without Settings is closed by the service.
+# A peer that prepares does so at once.
 PREPARED_WITHIN_S = 1.5
-STANDBY_S = 8.0
+
+# When a peer has surely given up an agent session that was not wanted.
+OFFER_S = STANDBY_S + 2.0
+
+# How much of the time calls wait for their turn to be prepared for.
+PATIENCE = 0.25
 
 
 class HandOff:
@@ -43,18 +49,21 @@ class HandOff:
         self._settings = settings
         self._sessions = sessions
         self._offered: dict[str, float] = {}  # CallSid -> when
-        self._prepared: dict[str, str] = {}  # CallSid -> worker
+        self._prepared: dict[str, tuple[str, float]] = {}  # CallSid -> worker, until when
+        self._is_patient = self._has_spare = True
         self._loop = asyncio.get_running_loop()
 
     def prepared(self, call_sid: str, worker: str) -> None:
         """A peer has an agent session ready for a call of ours."""
-        self._prepared[call_sid] = worker
+        self._prepared[call_sid] = (worker, self._loop.time() + STANDBY_S - 0.5)
 
     async def run(self, is_idle: asyncio.Event) -> None:
         """Return when there is no call left, or the time is over."""
         began = self._loop.time()
         while self._sessions and self._loop.time() - began < self._settings.drain_s:
-            is_late = self._loop.time() - began > self._settings.drain_s / 2
+            elapsed = self._loop.time() - began
+            is_late = elapsed > self._settings.drain_s / 2
+            self._is_patient = elapsed < self._settings.drain_s * PATIENCE
             with suppress(BusError):
                 peers = await self._registry.peers()
                 if peers:
@@ -68,35 +77,46 @@ class HandOff:
         """Have peers prepare for the next calls, as far as there are agent sessions to spare."""
         now = self._loop.time()
         for call_sid, at in list(self._offered.items()):
-            if call_sid not in self._sessions or now - at > STANDBY_S:
+            if call_sid not in self._sessions or now - at > OFFER_S:
                 del self._offered[call_sid]
                 self._prepared.pop(call_sid, None)
-        if len(self._offered) >= OFFERS or len(self._offered) == len(self._sessions):
+        waiting = [each for each in self._going() if each.call_sid not in self._offered]
+        if not waiting or len(self._offered) >= OFFERS:
             return
         spare = self._settings.max_sessions - await self._registry.live() - len(self._offered)
+        self._has_spare = spare > 0
         room = min(OFFERS - len(self._offered), spare)
-        waiting = [each for each in self._sessions if each not in self._offered]
-        for number, call_sid in enumerate(waiting[: max(0, room)]):
-            self._offered[call_sid] = now
-            peer = peers[number % len(peers)]
-            self._bus.note(peer, call_sid, Offer(call_sid, self._bus.process))
+        waiting.sort(key=lambda each: not each.may_release)
+        for number, session in enumerate(waiting[: max(0, room)]):
+            self._offered[session.call_sid] = now
+            peer, offer = peers[number % len(peers)], Offer(session.call_sid, self._bus.process)
+            self._bus.note(peer, session.call_sid, offer)
+
+    def _going(self) -> list[Session]:
+        """Those that there is still something to give away of."""
+        return [each for each in self._sessions.values() if not each.is_over]
 
     def _release(self, peers: list[str], *, is_late: bool) -> None:
-        ripe = [each for each in self._sessions.values() if is_late or self._is_ripe(each)]
+        ripe = [each for each in self._going() if is_late or self._is_ripe(each)]
         for number, session in enumerate(ripe[:OFFERS]):
             call_sid = session.call_sid
-            peer = self._prepared.get(call_sid, peers[number % len(peers)])
-            session.release(peer)
-            self._bus.note(peer, call_sid, Dispatched())
-            is_prepared = call_sid in self._prepared
+            peer = self._ready_for(call_sid)
+            is_prepared = peer in peers
+            session.release(peer if is_prepared else peers[number % len(peers)])
             log.info("call handed off", extra={"call_sid": call_sid, "prepared": is_prepared})
 
     def _is_ripe(self, session: Session) -> bool:
         """Whether now is the moment: a quiet one, with the peer ready or not going to be."""
         if not session.may_release:
             return False
+        if self._ready_for(session.call_sid):
+            return True
         at = self._offered.get(session.call_sid)
         if at is None:
-            return len(self._offered) < OFFERS  # there was no agent session to spare
-        is_overdue = self._loop.time() - at > PREPARED_WITHIN_S
-        return is_overdue or session.call_sid in self._prepared
+            return not (self._is_patient and self._has_spare)
+        return self._loop.time() - at > PREPARED_WITHIN_S
+
+    def _ready_for(self, call_sid: str) -> str:
+        """The peer that has an agent session ready for this call, or ""."""
+        worker, until = self._prepared.get(call_sid, ("", 0.0))
+        return worker if self._loop.time() < until else ""

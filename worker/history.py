@@ -13,21 +13,19 @@ sentence whose sound never came was not said.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
 from shared import record
-from worker.keypad import pressed
+from worker.functions import UNKNOWN_OUTCOME
+from worker.keypad import WAITING, Wanted, pressed, wanted
 from worker.playout import whole_words
 from worker.tools import COLLECT_DIGITS
 
 # How fast an agent speaks, to tell how much of a sentence its first seconds were
 # when the rest of its sound never came.
 MS_A_CHARACTER = 65
-
-# What stands for an answer that nobody wrote down: the function may have run.
-UNKNOWN_OUTCOME = "interrupted, outcome unknown, do not repeat"
 
 # Owners in a row that lost a call soon after they took it: the call itself may be what kills them.
 POISON_TAKEOVERS = 3
@@ -61,6 +59,8 @@ class Past:
     """To whom the caller goes when it has ended, if he does."""
     typed: str = field(default="", repr=False)
     """Keys of a number that the caller was still pressing."""
+    wanted: Wanted | None = None
+    """The number that the agent waits for."""
     is_over: bool = False
     settings: str = field(default="", repr=False)
     """The Settings in force, without what this file adds; empty if none were accepted yet."""
@@ -108,6 +108,9 @@ class _Fold:
     up: int = 0
     onset: int = 0
     is_answering: bool = False
+    open_tools: set[str] = field(default_factory=set)
+    has_result: bool = False  # of a function, of which the agent has said nothing yet
+    wanted: Wanted | None = None
     ending: str = ""
     transfer: str = ""
     typed: str = ""
@@ -130,16 +133,17 @@ class _Fold:
             case record.Cut(number, _, _, text):
                 self._cut(number, text)
             case record.Finished():
-                self.is_answering = False
+                self.is_answering = bool(self.open_tools) or self.has_result
             case record.ToolAsked(call_id, name, arguments, signature=signature):
-                self.items.append(_Tool(call_id, name, arguments, signature=signature))
-                self.is_answering = True
+                self._ask(_Tool(call_id, name, arguments, signature=signature))
             case record.ToolAnswered(call_id, name, content):
                 self._answer(call_id, name, content)
+            case record.ToolCancelled(call_id):
+                self.open_tools.discard(call_id)
             case record.Typed(digit):
-                self.typed += digit
+                self._type(digit)
             case record.Pressed(digits):
-                self.typed = ""
+                self.typed, self.wanted = "", None
                 self.items.append(pressed(digits))
                 self.is_answering = False
             case _:
@@ -181,14 +185,14 @@ class _Fold:
         if text.strip():
             self.turns += 1
             self.items.append(text)
-            self.is_answering = False
+            self.is_answering = self.has_result = False
 
     def _say(self, number: int, text: str, behavior: str) -> None:
         self.sentences = max(self.sentences, number)
         if behavior != "bridge":
             self.onset = 0
             self.items.append(_Sentence(number, text, is_held=not self.has_phone))
-            self.is_answering = True
+            self.is_answering, self.has_result = True, False
 
     def _phone(self, *, is_there: bool) -> None:
         self.has_phone = is_there
@@ -209,12 +213,34 @@ class _Fold:
             if isinstance(item, _Sentence) and item.number == number:
                 item.heard = text
 
+    def _ask(self, tool: _Tool) -> None:
+        self.items.append(tool)
+        self.open_tools.add(tool.id)
+        self.is_answering, self.has_result = True, False
+        if tool.name == COLLECT_DIGITS:
+            self.wanted = wanted(_parsed(tool.arguments))
+
+    def _type(self, digit: str) -> None:
+        self.typed += digit
+        if not digit and self.wanted:
+            self.wanted = replace(self.wanted, is_begun=True)
+
     def _answer(self, call_id: str, name: str, content: str) -> None:
-        self.is_answering = True  # what the agent makes of it is still to come
-        self.typed = "" if name == COLLECT_DIGITS else self.typed
+        self.is_answering = self.has_result = True  # what the agent makes of it is still to come
+        self.open_tools.discard(call_id)
+        if name == COLLECT_DIGITS and content != WAITING:
+            self.typed, self.wanted = "", None
         for item in self.items:
             if isinstance(item, _Tool) and item.id == call_id:
                 item.answer = content
+
+
+def _parsed(arguments: str) -> dict[str, object]:
+    try:
+        parsed = json.loads(arguments)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) -> Past:
@@ -245,6 +271,7 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
         ending=state.ending,
         transfer=state.transfer,
         typed=state.typed,
+        wanted=state.wanted,
         is_over=state.is_over,
         settings=state.settings,
         taken_ms=tuple(state.taken),

@@ -24,7 +24,7 @@ class Injections:
         self._last = ""
         self._is_refused = False
         self._ours: set[str] = set()
-        self._to_say: deque[str] = deque(maxlen=LINES)
+        self._to_say: deque[str] = deque(maxlen=LINES)  # what is left to be said of each
 
     def send(self, message: str, words: str = "", line: str = "") -> list[str]:
         """Inject. Returns what goes to the agent now.
@@ -55,7 +55,16 @@ class Injections:
     def lost(self) -> None:
         """There is no agent until the next one is ready; what was sent will not come back."""
         self._is_ready = self._is_refused = False
+        self._to_say.clear()
         self._ours = {words for _, words in self._early if words}
+
+    def forget_words(self, keep: str = "") -> None:
+        """What waits to be injected as the caller's is in the log, and comes from there; not this.
+
+        Args:
+            keep: Words that the log does not have.
+        """
+        self._early = deque((e for e in self._early if not e[1] or e[1] == keep), maxlen=EARLY)
 
     def take_back(self, words: str) -> None:
         """What still waits to be injected as these words is not wanted any more."""
@@ -77,13 +86,15 @@ class Injections:
     def forget_refused(self) -> None:
         """What was refused is not wanted any more."""
         self._is_refused = False
+        self._to_say.clear()
 
     def is_line(self, text: str) -> bool:
         """Whether the agent says this because we asked for it: a line, or a sentence of one."""
-        line = next((each for each in self._to_say if text and text in each), "")
-        if line.endswith(text) and line:
-            self._to_say.remove(line)
-        return bool(line)
+        for number, line in enumerate(self._to_say):
+            if text and line.startswith(text):
+                self._to_say[number] = line.removeprefix(text).lstrip()
+                return True
+        return False
 
     def is_ours(self, words: str) -> bool:
         """Whether these confirmed words are not the caller's; each is asked about once."""

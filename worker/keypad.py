@@ -1,10 +1,38 @@
 """Keys that the caller presses, gathered into numbers: up to `#`, or to a pause."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 # Keys pressed within this time of each other are one number.
 PAUSE_S = 1.5
 
 # No number is longer.
 MAX_DIGITS = 32
+
+# What `collect_digits` answers when the number takes its time.
+WAITING = '{"status": "waiting: the caller has not pressed the keys yet, they will follow"}'
+
+# What the log is told of a sensitive number.
+MASKED = "(masked)"
+
+# What the agent is told when the beginning of a sensitive number went with its worker.
+LOST = "(The line was interrupted while the caller pressed keys. Please ask for them again.)"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The number that an agent has asked for."""
+
+    count: int = MAX_DIGITS
+    is_sensitive: bool = False
+    is_begun: bool = False  # some of it was pressed, and nobody has it any more
+
+
+def wanted(arguments: Mapping[str, object]) -> Wanted:
+    """What `collect_digits` was asked for; an agent may ask for anything."""
+    text = str(arguments.get("count"))
+    count = min(max(int(text), 1), MAX_DIGITS) if text.isdecimal() else MAX_DIGITS
+    return Wanted(count, is_sensitive=arguments.get("sensitive") is True)
 
 
 def pressed(digits: str) -> str:

@@ -16,16 +16,15 @@ from pathlib import Path
 import uvloop
 
 from shared import logs
-from shared.bus import Bus, BusError, Registry, open_bus
+from shared.bus import Bus, BusError, Registry, checks, open_bus, pruning
 from shared.calls import INTERNAL_ERROR, Claim
 from shared.messages import Attach, Dispatched, HungUp, Leaving, Note, Offer, Prepared
 from shared.settings import BadSetting, Settings, read
 from worker.agents import AgentFile, BadAgentFile, choose, load_folder
-from worker.handoff import STANDBY_S, HandOff
+from worker.handoff import HandOff
 from worker.health import probes
 from worker.session import Means, Session
-from worker.socket import AgentRefused
-from worker.standby import Standby
+from worker.standby import Standbys
 from worker.toolbox import Toolbox, load
 from worker.tools import BadTools
 
@@ -36,6 +35,9 @@ BEAT_S = 0.5
 
 # A call idle for longer than any Redis is away was released: it may be taken without waiting.
 RELEASED_MS = 12 * 3600 * 1000
+
+# Functions that still run for calls that are over have so long when this worker goes.
+LAST_FUNCTIONS_S = 10.0
 
 # Without Redis for this long every call of ours is over, or somebody else's. Longer than an
 # edge waits before it ends them.
@@ -57,9 +59,8 @@ class Worker:
         self._registry = Registry(bus)
         self._means = Means(bus, self._registry, settings, toolbox)
         self._sessions: dict[str, Session] = {}
-        self._standbys: dict[str, Standby] = {}
+        self._standbys = Standbys(settings, bus)
         self._hand_off = HandOff(bus, self._registry, settings, self._sessions)
-        self._tasks: asyncio.TaskGroup
         self._look = asyncio.Event()
         self._is_draining = False
         self._up_at = 0.0
@@ -69,13 +70,17 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then until the last call has ended."""
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
             calls = tasks.create_task(self._claim_calls(tasks), name="claims")
-            beat = tasks.create_task(self._beat(), name="beat")
+            chores = [
+                tasks.create_task(self._beat(), name="beat"),
+                tasks.create_task(pruning.run(self._bus), name="pruning"),
+                tasks.create_task(checks.warn(self._bus), name="checks"),
+            ]
             await stop.wait()
             calls.cancel()
             await self._drain()
-            beat.cancel()
+            for chore in chores:
+                chore.cancel()
         self._registry.retire()
 
     def _may_take_over(self) -> bool:
@@ -105,27 +110,15 @@ class Worker:
                 if session := self._sessions.get(call_sid):
                     session.leave(stream_sid)
             case Offer(call_sid, owner):
-                self._tasks.create_task(self._prepare(call_sid, owner), name=f"offer:{call_sid}")
+                self._prepare(call_sid, owner)
             case Prepared(call_sid, worker):
                 self._hand_off.prepared(call_sid, worker)
 
-    async def _prepare(self, call_sid: str, owner: str) -> None:
-        """Have an agent session ready for a call that another worker will release."""
+    def _prepare(self, call_sid: str, owner: str) -> None:
+        """Another worker will release a call: be ready for it, if there is room."""
         is_full = len(self._sessions) + len(self._standbys) >= self._settings.max_calls
-        if self._is_draining or is_full or call_sid in self._standbys:
-            return
-        standby = self._standbys[call_sid] = Standby(self._settings)
-        try:
-            await standby.open()
-            self._bus.note(owner, call_sid, Prepared(call_sid, self._bus.process))
-            await asyncio.sleep(STANDBY_S)
-        except AgentRefused as refusal:
-            extra = {"call_sid": call_sid, "reason": refusal.code}
-            log.warning("agent refused", extra=extra)
-        finally:
-            if self._standbys.get(call_sid) is standby:
-                del self._standbys[call_sid]
-                standby.close()
+        if not self._is_draining and not is_full:
+            self._standbys.prepare(call_sid, owner)
 
     async def _claim_calls(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -161,7 +154,7 @@ class Worker:
             old.let_go()
         try:
             agent = choose(self._agents, claim.ringing)
-            session = Session(self._means, claim, agent, self._standbys.pop(call_sid, None))
+            session = Session(self._means, claim, agent, self._standbys.take(call_sid))
         except Exception as exc:  # noqa: BLE001 (a bulkhead: a call that cannot begin ends no other)
             extra = {"call_sid": call_sid, "reason": logs.place(exc)}
             log.error("call failed", extra=extra)
@@ -230,11 +223,18 @@ class Worker:
     async def _drain(self) -> None:
         """Give every call to a peer; what is left then is anybody's."""
         self._is_draining = True
+        self._standbys.close()
         log.info("draining", extra={"calls": len(self._sessions)})
         await self._hand_off.run(self._is_idle)
         for session in list(self._sessions.values()):
             session.release()
-        await self._is_idle.wait()
+        try:
+            async with asyncio.timeout(LAST_FUNCTIONS_S):
+                await self._is_idle.wait()
+        except TimeoutError:
+            for session in list(self._sessions.values()):
+                session.stop_functions()
+            await self._is_idle.wait()
 
 
 async def serve(settings: Settings, agents: dict[str, AgentFile], toolbox: Toolbox) -> None:

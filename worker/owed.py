@@ -25,6 +25,7 @@ class Owed:
 
     def __init__(self) -> None:
         self._since: float | None = None
+        self._is_paused = False
         self._has_filled = False
         self._was_renewed = False
 
@@ -38,7 +39,7 @@ class Owed:
         Args:
             is_told: Whether he is asked for patience already, for another reason.
         """
-        self._since, self._has_filled = now, is_told
+        self._since, self._has_filled, self._is_paused = now, is_told, False
         return now + (RENEW_AFTER_S if is_told else FILLER_AFTER_S)
 
     def answered(self) -> None:
@@ -47,12 +48,21 @@ class Owed:
         self._was_renewed = False
 
     def stop(self) -> None:
-        """Nothing is owed just now: the caller speaks again, or a function is under way."""
-        self._since = None
+        """Nothing is owed any more."""
+        self._since, self._is_paused = None, False
+
+    def pause(self) -> None:
+        """The caller speaks again, or a function is under way: the agent need not answer now."""
+        self._is_paused = True
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether what was owed before is owed again when that comes to nothing."""
+        return self._since is not None and self._is_paused
 
     def look(self, now: float) -> tuple[Due | None, float | None]:
         """What is to be done now, and when to look again."""
-        if self._since is None:
+        if self._since is None or self._is_paused:
             return None, None
         if not self._has_filled:
             self._has_filled = True

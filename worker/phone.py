@@ -85,7 +85,7 @@ class Phone:
         self._heard_at = now
         if self._is_missed:
             self._is_missed = False
-            self._playout.is_attached = True
+            self._common.effects.phone += self._playout.resume()
             self._timers.stop(Timer.REATTACH)
 
     def is_lost(self, now: float) -> bool:

@@ -110,6 +110,7 @@ class Playout:
         self._in_utterance = False
         self._kept: deque[tuple[int, Down]] = deque()  # (end position, message)
         self._kept_bytes = 0
+        self._unsent: list[Down] = []  # what has come since the phone went
         self._marks: dict[str, int] = {}  # those not echoed yet: name -> position
         self._sentences: deque[Sentence] = deque()
         self._sentences_made = sentences
@@ -190,7 +191,10 @@ class Playout:
             self._kept_bytes += len(message.mulaw)
             while self._kept_bytes > KEEP_BYTES:
                 self._forget_first()
-        return [message] if self.is_attached else []
+        if self.is_attached:
+            return [message]
+        self._unsent.append(message)
+        return []
 
     def _forget_first(self) -> None:
         _, message = self._kept.popleft()
@@ -203,7 +207,14 @@ class Playout:
         """A phone is there: all that no phone has confirmed goes out."""
         self.is_attached = True
         self._confirmed_at = None
+        self._unsent.clear()
         return [message for _, message in self._kept]
+
+    def resume(self) -> list[Down]:
+        """The phone that seemed gone is there, and has what it had: the rest goes out."""
+        self.is_attached = True
+        unsent, self._unsent = self._unsent, []
+        return unsent
 
     def restore(
         self, down: Iterable[Down], echoes: Iterable[tuple[str, int]], texts: Mapping[int, str]
@@ -310,7 +321,10 @@ class Playout:
             if each.end > heard or each.is_silent
         ]
         self._settle()
-        return ([Clear()] if self.is_attached else []), cut
+        if self.is_attached:
+            return [Clear()], cut
+        self._unsent = [Clear()]
+        return [], cut
 
     def _settle(self) -> None:
         self._remainder = b""

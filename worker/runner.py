@@ -7,7 +7,7 @@ from shared import replayed
 from shared.calls import Ringing
 from worker.terms import ToolCall
 from worker.toolbox import Toolbox
-from worker.tools import CallInfo
+from worker.tools import CallInfo, failed
 
 
 class Runner:
@@ -24,22 +24,37 @@ class Runner:
         self._ringing = ringing
         self._on_answer = on_answer
         self._runs: dict[str, asyncio.Task[None]] = {}
+        self._expected: set[str] = set()
+
+    def expect(self, calls: Iterable[ToolCall]) -> None:
+        """These are to be run as soon as the log has them, unless they are cancelled first."""
+        self._expected.update(call.key for call in calls)
 
     def start(self, calls: Iterable[ToolCall], tasks: asyncio.TaskGroup) -> None:
-        """Run these, all at once."""
+        """Run those of these that are still expected, all at once."""
         for call in calls:
-            name = f"tool:{self._ringing.call_sid}"
-            self._runs[call.key] = tasks.create_task(self._run(call), name=name)
+            if call.key in self._expected:
+                self._expected.discard(call.key)
+                name = f"tool:{self._ringing.call_sid}"
+                self._runs[call.key] = tasks.create_task(self._run(call), name=name)
+
+    def refuse(self, calls: Iterable[ToolCall]) -> None:
+        """The log did not take these: they are not run, and the agent is told so."""
+        for call in calls:
+            if call.key in self._expected:
+                self._expected.discard(call.key)
+                self._on_answer(call.key, failed(f"{call.name} failed"))
 
     def cancel(self, keys: Iterable[str]) -> None:
         """These are not wanted any more."""
         for key in keys:
+            self._expected.discard(key)
             if run := self._runs.pop(key, None):
                 run.cancel()
 
     def cancel_all(self) -> None:
         """The call is somebody else's: whatever they would answer is not ours to say."""
-        self.cancel(list(self._runs))
+        self.cancel([*self._expected, *self._runs])
 
     async def _run(self, call: ToolCall) -> None:
         ringing = self._ringing

@@ -16,7 +16,7 @@ from functools import partial, wraps
 from math import inf
 from typing import Concatenate, ParamSpec
 
-from shared.bus import Bus, Outlet, Registry
+from shared.bus import Bus, BusError, Outlet, Registry
 from shared.calls import INTERNAL_ERROR, Call, Claim
 from shared.logs import place
 from shared.messages import Down, Ended, Owned, Up
@@ -93,6 +93,7 @@ class Session:
         self._over = asyncio.Event()
         self._is_lost = False
         self._is_transferred = False
+        self._has_failed = False
 
     # -- life -----------------------------------------------------------------
 
@@ -100,6 +101,13 @@ class Session:
         """Serve the call to its end. Leaves nothing behind but the recording."""
         try:
             await self._serve()
+        except* BusError as group:
+            # Whoever is next may have more luck; a live caller is not ended for this.
+            log.warning("call not taken up", extra={"call_sid": self.call_sid})
+            if self._conversation is None:
+                self.let_go()
+            else:
+                self.fail(group.exceptions[0])
         except* Exception as group:  # noqa: BLE001 (another bulkhead: calls share a process)
             self.fail(group.exceptions[0])
         finally:
@@ -125,6 +133,7 @@ class Session:
             self._act()
             await self._over.wait()
             self._disconnect()
+            self._unfollow()  # at once: whoever owns the call next may be in this process
             if self._is_lost:
                 self._runner.cancel_all()  # else each goes on to its answer, which the log is told
 
@@ -148,8 +157,9 @@ class Session:
     def _close(self) -> None:
         if self._timer:
             self._timer.cancel()
+        if self._standby:
+            self._standby.close()
         self._disconnect()
-        self._unfollow()
         if self._is_lost:
             self._means.registry.let_go(self.claim, self._streams)
         else:
@@ -157,6 +167,15 @@ class Session:
             if self._is_transferred:
                 keep_for_s = max(keep_for_s, TRANSFER_S)  # the caller may come back
             self._means.registry.finish(self.claim, self._streams, keep_for_s=keep_for_s)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call is: what is left then is a function that still runs."""
+        return self._over.is_set()
+
+    def stop_functions(self) -> None:
+        """The process goes: what still runs for a call that is over comes to no end."""
+        self._runner.cancel_all()
 
     def let_go(self) -> None:
         """Another worker owns the call now: stop at once, and touch nothing of it."""
@@ -192,6 +211,7 @@ class Session:
             return
         extra = {"call_sid": self.call_sid, "reason": place(exc)}
         log.error("call failed", extra=extra)
+        self._has_failed = True
         self._over.set()
         self._journal.write(Trouble("worker", type(exc).__name__, fatal=True))
         self._journal.write(Over(INTERNAL_ERROR))
@@ -205,7 +225,8 @@ class Session:
         self._disconnect()
         standby, self._standby = self._standby, None
         if standby and standby.is_open:
-            self._socket = standby.hand_over(self._on_message, self._on_closed)
+            self._socket, welcome = standby.hand_over(self._on_message, self._on_closed)
+            self._loop.call_soon(self._greet, self._socket, welcome)
             return
         settings = self._means.settings
         self._socket = AgentSocket(
@@ -213,6 +234,11 @@ class Session:
         )
         opening = self._open(self._socket)
         self._opening = self._tasks.create_task(opening, name=f"agent:{self.call_sid}")
+
+    def _greet(self, socket: AgentSocket, welcome: str) -> None:
+        """This socket had said Welcome before it was ours."""
+        if socket is self._socket:
+            self._on_message(welcome)
 
     def _disconnect(self) -> None:
         if self._opening:
@@ -344,11 +370,12 @@ class Session:
 
     def _act(self) -> None:
         """Do what the conversation wants done: log, phone, agent, in this order."""
-        if self._is_lost:
+        if self._is_lost or self._has_failed:
             return
         effects = self._talk.take()
         if effects.run:
-            self._journal.write(*effects.log, accepted=partial(self._run_tools, effects.run))
+            self._runner.expect(effects.run)
+            self._journal.write(*effects.log, written=partial(self._run_tools, effects.run))
         else:
             self._journal.write(*effects.log)
         if effects.over and not self._over.is_set():
@@ -373,10 +400,14 @@ class Session:
         self._set_timer()
 
     @bulkhead
-    def _run_tools(self, calls: Iterable[ToolCall]) -> None:
-        """The log has it that they were asked for: from now on nobody else will run them."""
-        if not self._over.is_set():
+    def _run_tools(self, calls: Iterable[ToolCall], is_written: bool) -> None:
+        """Once the log has it that they were asked for, nobody else will run them."""
+        if self._over.is_set():
+            return
+        if is_written:
             self._runner.start(calls, self._tasks)
+        else:
+            self._runner.refuse(calls)
 
     @bulkhead
     def _on_answer(self, key: str, content: str) -> None:

@@ -34,7 +34,7 @@ class Speech:
         self.latencies: dict[str, float] = {}
         """Of this turn's LatencyReport messages, seconds by Deepgram's names."""
         self.answer_due: tuple[float, int] | None = None
-        """Of the turn that nothing has answered: (confirmed at, his clock when last loud)."""
+        """Of the turn that no sound has answered: (confirmed at, his clock when last loud)."""
         self.late_bytes = 0
         """Sound of interrupted turns that came too late and was dropped."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from shared.bus.bus import Bus
 from shared.bus.errors import BusError
@@ -22,8 +23,9 @@ async def warn(bus: Bus) -> None:
     """Log what is to be complained of, once Redis answers."""
     while not bus.is_up:  # noqa: ASYNC110 (it is nobody's task to tell)
         await asyncio.sleep(LOOK_EVERY_S)
-    for complaint in await complaints(bus):
-        log.warning(complaint)
+    with suppress(BusError):  # it went away again: that is told elsewhere
+        for complaint in await complaints(bus):
+            log.warning(complaint)
 
 
 async def complaints(bus: Bus) -> list[str]:

@@ -70,11 +70,14 @@ class Journal:
         self._epoch = epoch
         self._on_fenced = on_fenced
 
-    def write(self, *entries: Entry, accepted: Callable[[], None] | None = None) -> None:
+    def write(
+        self, *entries: Entry, written: Callable[[bool], None] = lambda is_written: None
+    ) -> None:
         """Append entries, each exactly once, unless a newer owner has spoken: then `on_fenced`.
 
         Args:
-            accepted: Called when Redis has them: what must not happen twice starts then.
+            written: Called when Redis has them, with True: what must not happen twice starts then.
+                With False if it does not take them, and they are lost.
         """
         if not entries:
             return
@@ -83,13 +86,14 @@ class Journal:
         packed = [ENTRIES.pack(entry) for entry in entries]
         first = self._bus.take_numbers(len(entries))
         arguments: list[Argument] = [self._epoch, writer, first, LIVE_TTL_S, *packed]
-        settle = partial(self._settle, accepted)
+        settle = partial(self._settle, written)
         self._bus.post_script(APPEND, self._keys, *arguments, repeats=True, answer=settle)
 
-    def _settle(self, accepted: Callable[[], None] | None, answer: Answer) -> None:
+    def _settle(self, written: Callable[[bool], None], answer: Answer) -> None:
         if answer == -1 and self._on_fenced:
             self._on_fenced()
         elif isinstance(answer, Exception):
             log.warning("log entry refused", extra={"error": type(answer).__name__})
-        elif answer != -1 and accepted:
-            accepted()
+            written(False)
+        elif answer != -1:
+            written(True)

@@ -189,7 +189,9 @@ class _Cluster(_Guided):
 
 
 def _place(node: Answer) -> Place:
-    """Where a cluster node says that it is."""
+    """Where a cluster node says that it is. Raises: RedisError, if it does not know."""
+    if not node[0]:
+        raise RedisConnectionError("a cluster node does not know its own address")
     return node[0].decode(), int(node[1])
 
 

@@ -221,6 +221,7 @@ def test_a_key_does_not_silence_the_goodbye() -> None:
 def test_more_than_three_words_call_the_end_off() -> None:
     call = ending()
     call.says(sentence("Goodbye!"), SECOND, DONE, ONSET, words("Wait, one more thing."))
+    call.says(sentence("Yes?"), SECOND, DONE)
     call.listen(30)
 
     assert call.over == ""

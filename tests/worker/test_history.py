@@ -26,7 +26,8 @@ from shared.record import (
     ToolAsked,
 )
 from worker.agents import load
-from worker.history import UNKNOWN_OUTCOME, Past, fold, with_past
+from worker.functions import UNKNOWN_OUTCOME
+from worker.history import Past, fold, with_past
 
 ATTACHED = Attached("MZ1", "edge-1")
 HELLO = Said(1, "Hello, how are you?", 0)

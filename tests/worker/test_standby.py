@@ -27,11 +27,14 @@ async def test_it_gets_as_far_as_welcome_and_its_new_owner_is_told_of_that() -> 
         assert standby.is_open
         assert server.sessions[0].settings is None
 
-        socket = standby.hand_over(got.append, lambda code: None)
+        socket, welcome = standby.hand_over(got.append, lambda code: None)
+        standby.close()  # it is not its own any more
+        socket.send('{"type":"Settings"}')
         await until(lambda: got)
         socket.close()
 
-    assert isinstance(deepgram.parse(got[0]), deepgram.Welcome)
+    assert isinstance(deepgram.parse(welcome), deepgram.Welcome)
+    assert isinstance(deepgram.parse(got[0]), deepgram.AgentError)
     assert not standby.is_open
 
 

@@ -17,7 +17,10 @@ in which the phone may be moved to another.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
+from typing import TypeVar
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -25,8 +28,9 @@ from edge import hold, twilio
 from edge.desk import Desk
 from edge.server import CLOSE_WITHIN_S, PhoneWire
 from shared.bus import BusError, Outlet
-from shared.calls import NO_WORKER, Outcome, Ringing
+from shared.calls import INTERNAL_ERROR, NO_WORKER, Outcome, Ringing
 from shared.lines import sound_of
+from shared.logs import place
 from shared.messages import (
     Attach,
     Audio,
@@ -71,6 +75,8 @@ LOOK_EVERY_S = 0.25
 
 REFUSED = 1008
 
+T = TypeVar("T")
+
 MOVED = "moved"
 """Why a stream ended whose call goes on at another edge."""
 
@@ -82,6 +88,19 @@ class _Over(Exception):
         super().__init__(cause)
         self.cause = cause
         self.ends_call = ends_call
+
+
+def bulkhead(step: Callable[["PhoneCall", T], None]) -> Callable[["PhoneCall", T], None]:
+    """What goes wrong with one phone costs that socket, and no other that shares its loop."""
+
+    @wraps(step)
+    def guarded(self: "PhoneCall", what: T) -> None:
+        try:
+            step(self, what)
+        except Exception as exc:  # noqa: BLE001 (this is the bulkhead)
+            self.fail(exc)
+
+    return guarded
 
 
 class PhoneCall:
@@ -198,6 +217,11 @@ class PhoneCall:
         if not self._over.done():
             self._over.set_result(over)
 
+    def fail(self, exc: Exception) -> None:
+        """A fault of ours: the phone may come back, to another edge or on another socket."""
+        log.error("phone failed", extra={"call_sid": self._call_sid, "reason": place(exc)})
+        self._end(_Over(INTERNAL_ERROR, ends_call=False))
+
     async def _until_over(self) -> None:
         raise await self._over
 
@@ -205,6 +229,7 @@ class PhoneCall:
         while True:
             await self._receive()
 
+    @bulkhead
     def _read(self, text: str) -> None:
         """One text frame of Twilio's; "" for a binary one, which it never sends."""
         if self._over.done():
@@ -262,6 +287,7 @@ class PhoneCall:
         self._own_entries += 1
         self._up.send(f"{self._sequence}-{self._own_entries}", message)
 
+    @bulkhead
     def _take(self, batch: list[Down]) -> None:
         """Entries of `down` arrive."""
         if any(isinstance(message, Clear) for message in batch):

@@ -124,7 +124,8 @@ class PhoneWire(WebSocketsSansIOProtocol):
 
     def push(self, text: str) -> None:
         """Send text now. To a peer that is gone it goes nowhere."""
-        if not self.close_sent and self.conn.state is State.OPEN:
+        is_there = not (self.close_sent or self.transport.is_closing())
+        if is_there and self.conn.state is State.OPEN:
             self.conn.send_text(text.encode())
             self.transport.write(b"".join(self.conn.data_to_send()))
 

@@ -324,6 +324,8 @@ class Conversation:
     def _begin(self, now: float) -> None:
         """Ask for an agent socket, and for the caller's words that no agent has understood."""
         self._past = past = fold(self._common.history, self._playout.sounded_ms())
+        for cut in past.cut_short:
+            self._log(cut)
         self._lose_agent()
         self._injections.forget_words(keep=self._hidden_words)
         self._speech.new_agent()

@@ -45,6 +45,8 @@ class Past:
     """The caller's last turn, if nothing of an answer was heard yet; not among the messages."""
     was_cut_off: bool = False
     """Whether the agent was in the middle of an answer."""
+    cut_short: tuple[record.Cut, ...] = field(default=(), repr=False)
+    """What that did to its sentences, and the log does not say yet."""
     has_greeted: bool = False
     turns: int = 0
     sentences: int = 0
@@ -254,7 +256,7 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
     state = _Fold()
     for at_ms, entry in log:
         state.add(at_ms, entry)
-    _cut_short(state, sounded_ms)
+    cut_short = _cut_short(state, sounded_ms)
     # A sentence that nobody heard is no turn either: what stood around it is one.
     state.items = [i for i in state.items if not isinstance(i, _Sentence) or _heard(i)]
     owed = _owed(state)
@@ -263,6 +265,7 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
         messages=tuple(messages),
         owed=owed,
         was_cut_off=state.is_answering and not owed,
+        cut_short=tuple(cut_short),
         has_greeted=any(isinstance(item, _Sentence) for item in state.items),
         turns=state.turns,
         sentences=state.sentences,
@@ -278,16 +281,20 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
     )
 
 
-def _cut_short(state: _Fold, sounded_ms: dict[int, int]) -> None:
+def _cut_short(state: _Fold, sounded_ms: dict[int, int]) -> list[record.Cut]:
     """Sentences under way at the death: of these was heard what had been sent, and no more."""
+    cuts: list[record.Cut] = []
     if not state.is_answering:
-        return
+        return cuts
     for item in reversed(state.items):
         if not isinstance(item, _Sentence):
-            return
+            break
         if item.heard is None and item.number in sounded_ms:
-            share = sounded_ms[item.number] / (len(item.text) * MS_A_CHARACTER or 1)
-            item.heard = item.text if share >= 1 else whole_words(item.text, share)
+            sounded, whole = sounded_ms[item.number], len(item.text) * MS_A_CHARACTER
+            if sounded < whole:
+                item.heard = whole_words(item.text, sounded / whole)
+                cuts.insert(0, record.Cut(item.number, sounded, whole, item.heard, state.up))
+    return cuts
 
 
 def _heard(sentence: _Sentence) -> str:

@@ -24,12 +24,12 @@ from shared.record import Over, Released, Taken, Trouble
 from shared.settings import Settings
 from shared.vocabulary import BadMessage
 from worker import deepgram, estate
+from worker.agentline import AgentLine
 from worker.agents import AgentFile, terms_of
 from worker.conversation import Conversation
 from worker.estate import KEPT_ENTRIES
 from worker.phone import SILENT_S
 from worker.runner import Runner
-from worker.socket import AgentRefused, AgentSocket
 from worker.standby import Standby
 from worker.terms import Inherited, ToolCall
 from worker.toolbox import Toolbox
@@ -76,7 +76,9 @@ class Session:
         self.claim = claim
         self.call_sid = claim.ringing.call_sid
         self._terms = terms_of(claim, agent, means.settings, means.toolbox)
-        self._standby = standby
+        self._line = AgentLine(
+            means.settings, self.call_sid, self._on_message, self._on_closed, standby
+        )
         self._runner = Runner(means.toolbox, claim.ringing, self._on_answer)
         self._conversation: Conversation | None = None
         self._journal = means.bus.journal(self.call_sid, claim.epoch, self.let_go)
@@ -84,9 +86,7 @@ class Session:
         self._down_count = 0
         self._stream_sid = ""
         self._streams: list[str] = []
-        self._socket: AgentSocket | None = None
         self._tasks: asyncio.TaskGroup
-        self._opening: asyncio.Task[None] | None = None
         self._early: list[Callable[[], None]] = []  # what happened before `_serve` knew the call
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -132,7 +132,7 @@ class Session:
                 self._talk.hung_up(cause)
             self._act()
             await self._over.wait()
-            self._disconnect()
+            self._line.disconnect()
             self._unfollow()  # at once: whoever owns the call next may be in this process
             if self._is_lost:
                 self._runner.cancel_all()  # else each goes on to its answer, which the log is told
@@ -157,9 +157,7 @@ class Session:
     def _close(self) -> None:
         if self._timer:
             self._timer.cancel()
-        if self._standby:
-            self._standby.close()
-        self._disconnect()
+        self._line.close()
         if self._is_lost:
             self._means.registry.let_go(self.claim, self._streams)
         else:
@@ -217,44 +215,6 @@ class Session:
         self._journal.write(Over(INTERNAL_ERROR))
         self._means.registry.close(self.claim, INTERNAL_ERROR)
         self._send_down(Ended(INTERNAL_ERROR))
-
-    # -- the agent socket -----------------------------------------------------
-
-    def _connect(self) -> None:
-        """Open an agent socket, in place of the one there is."""
-        self._disconnect()
-        standby, self._standby = self._standby, None
-        if standby and standby.is_open:
-            self._socket, welcome = standby.hand_over(self._on_message, self._on_closed)
-            self._loop.call_soon(self._greet, self._socket, welcome)
-            return
-        settings = self._means.settings
-        self._socket = AgentSocket(
-            settings.agent_url, settings.deepgram_api_key, self._on_message, self._on_closed
-        )
-        opening = self._open(self._socket)
-        self._opening = self._tasks.create_task(opening, name=f"agent:{self.call_sid}")
-
-    def _greet(self, socket: AgentSocket, welcome: str) -> None:
-        """This socket had said Welcome before it was ours."""
-        if socket is self._socket:
-            self._on_message(welcome)
-
-    def _disconnect(self) -> None:
-        if self._opening:
-            self._opening.cancel()
-        if self._socket:
-            self._socket.close()
-
-    async def _open(self, socket: AgentSocket) -> None:
-        try:
-            await socket.open()
-        except AgentRefused as refusal:
-            # The key's name, never its value: 401 means that this one is wrong.
-            hint = "check DEEPGRAM_API_KEY" if refusal.code == "http 401" else ""
-            extra = {"call_sid": self.call_sid, "reason": refusal.code, "hint": hint}
-            log.error("agent refused", extra=extra)
-            self._on_closed(refusal.code)
 
     # -- events ---------------------------------------------------------------
 
@@ -347,8 +307,7 @@ class Session:
         """Called twice a second: what needs doing now and then."""
         if self._conversation is None or self._over.is_set():
             return
-        if self._socket:
-            self._socket.check(now)
+        self._line.check(now)
         if self._stream_sid:
             self._means.registry.save_cursor(self.call_sid, self._stream_sid, self._talk.cursor)
         if not self._means.settings.recording:
@@ -387,13 +346,13 @@ class Session:
         for message in effects.phone:
             self._send_down(message)
         if effects.disconnect:
-            self._disconnect()
+            self._line.disconnect()
         if effects.connect:
-            self._connect()
+            self._line.connect(self._tasks)
         if effects.listen_after is not None:
             self._listen(effects.listen_after)
-        if self._socket:
-            self._socket.send(*effects.agent)
+        if effects.agent:
+            self._line.send(effects.agent)
         self._runner.cancel(effects.cancel)
         for sequence in effects.forget_up:
             self._means.bus.up(self.call_sid, self._stream_sid).forget(f"{sequence}-0")

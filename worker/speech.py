@@ -48,6 +48,7 @@ class Speech:
     def new_agent(self) -> None:
         """What the former agent still had to say will not come."""
         self._gate = Gate()
+        self._common.effects.phone += self.playout.end()
         self._common.timers.stop(Timer.LULL, Timer.DONE)
 
     # -- the agent speaks -----------------------------------------------------

@@ -4,11 +4,14 @@ import msgpack
 
 from shared.calls import DISPATCHES, Call, Claim, Ringing
 
-FULL = Ringing("CA1", "+1", "+2", "sales", "outbound", False, {"vip": "yes"}, 2.5)
+FULL = Ringing(
+    "CA1", "+1", "+2", "sales", "outbound", False, {"vip": "yes"}, 2.5, "CA0", False, {"f": "1"}
+)
 
 
 def test_a_dispatch_is_an_array() -> None:
-    array = [1, "CA1", "+1", "+2", "sales", "outbound", False, {"vip": "yes"}, 2.5]
+    array = [1, "CA1", "+1", "+2", "sales", "outbound", False, {"vip": "yes"}, 2.5, "CA0"]
+    array += [False, {"f": "1"}]
 
     assert DISPATCHES.pack(FULL) == msgpack.packb(array)
     assert DISPATCHES.unpack(msgpack.packb(array)) == FULL

@@ -43,7 +43,7 @@ WIRE: list[tuple[Entry, list[object]]] = [
     (Cut(1, 400, 900, "H", 7), [7, 1, 400, 900, "H", 7]),
     (Answering(250, 700, 8), [8, 250, 700, 8]),
     (Latency({"total": 0.5}, 9), [9, {"total": 0.5}, 9]),
-    (ToolAsked("t1", "look_up", "{}", 2, 10), [10, "t1", "look_up", "{}", 2, 10]),
+    (ToolAsked("t1", "look_up", "{}", 2, 10, "sig"), [10, "t1", "look_up", "{}", 2, 10, "sig"]),
     (ToolAnswered("t1", "look_up", "found", 11), [11, "t1", "look_up", "found", 11]),
     (ToolCancelled("t1", "look_up", 12), [12, "t1", "look_up", 12]),
     (Pressed("12#", 13), [13, "12#", 13]),
@@ -65,6 +65,12 @@ def test_entry(entry: Entry, array: list[object]) -> None:
 
     assert ENTRIES.pack(entry) == wire
     assert ENTRIES.unpack(wire) == entry
+
+
+def test_a_field_that_an_older_writer_does_not_know_takes_its_default() -> None:
+    older = msgpack.packb([10, "t1", "look_up", "{}", 2, 10])
+
+    assert ENTRIES.unpack(older) == ToolAsked("t1", "look_up", "{}", 2, 10)
 
 
 def test_every_entry_is_listed_here() -> None:

@@ -52,6 +52,7 @@ class _Command:
 
     is_sound = False
     is_awaited = False
+    is_entry = False
     repeats = False  # whether it may be sent again long after it was answered
 
     def __init__(self, data: bytes, answer: Callable[[Answer], None]) -> None:
@@ -73,6 +74,7 @@ class _Entry(_Repeated):
     """An entry with an id of ours: Redis tells whether it had it."""
 
     __slots__ = ()
+    is_entry = True
 
 
 class _Sound(_Entry):
@@ -116,7 +118,7 @@ class Link:
         self._ready = asyncio.Event()
         self._queue_bytes = 0
         self._check_at = BACKLOG_BYTES  # when next to look whether something is to be given up
-        self._answered: deque[tuple[float, int, list[_Command]]] = deque()
+        self._answered: deque[tuple[float, bytes, list[bool]]] = deque()
         self._answered_bytes = 0
         self._is_overfull = False
         self.up_since: float | None = None
@@ -228,10 +230,11 @@ class Link:
 
     async def _repeat(self, wire: Wire) -> None:
         """Send again what was answered lately."""
-        lately = [c for _, _, batch in self._answered for c in batch if c.repeats]
-        answers = await wire.round_trip(b"".join([c.data for c in lately]), len(lately))
-        pairs = zip(lately, answers, strict=True)
-        restored = sum(isinstance(c, _Entry) and isinstance(id_, bytes) for c, id_ in pairs)
+        are_entries = [each for _, _, kinds in self._answered for each in kinds]
+        lately = b"".join([pipeline for _, pipeline, _ in self._answered])
+        answers = await wire.round_trip(lately, len(are_entries))
+        pairs = zip(are_entries, answers, strict=True)
+        restored = sum(is_entry and isinstance(id_, bytes) for is_entry, id_ in pairs)
         if restored:
             self.restored += restored
             log.warning("redis had lost entries", extra={"restored": restored})
@@ -248,17 +251,21 @@ class Link:
             batch = list(self._queue)
             pipeline = b"".join([command.data for command in batch])
             answers = await wire.round_trip(pipeline, len(batch))
-            self._remember(batch, len(pipeline))
+            self._remember(batch, pipeline)
             self._settle(batch, answers)
 
-    def _remember(self, batch: list[_Command], size: int) -> None:
+    def _remember(self, batch: list[_Command], pipeline: bytes) -> None:
         """Keep what was answered lately. While Redis is away it does not grow older."""
+        lately = [command for command in batch if command.repeats]
+        if len(lately) < len(batch):
+            pipeline = b"".join([command.data for command in lately])
         now = asyncio.get_running_loop().time()
         answered = self._answered
-        answered.append((now, size, batch))
-        self._answered_bytes += size
+        if lately:
+            answered.append((now, pipeline, [command.is_entry for command in lately]))
+            self._answered_bytes += len(pipeline)
         while answered and (answered[0][0] < now - REPLAY_S or self._answered_bytes > REPLAY_BYTES):
-            self._answered_bytes -= answered.popleft()[1]
+            self._answered_bytes -= len(answered.popleft()[1])
 
     def _settle(self, batch: list[_Command], answers: list[Answer]) -> None:
         for command in batch:

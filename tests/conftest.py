@@ -1,5 +1,6 @@
 """The real Redis for whoever needs one."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -20,3 +21,13 @@ def redis(_shared_redis: RedisServer) -> str:
     with Redis.from_url(_shared_redis.url) as client:
         client.flushall()
     return _shared_redis.url
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """A program that is run in a test sets up its logs; the next test's are as they were."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers

@@ -40,10 +40,14 @@ class Finding:
     @property
     def failures(self) -> list[str]:
         """All that did not hold."""
+        return self.failures_within(1.0)
+
+    def failures_within(self, slack: float) -> list[str]:
+        """All that did not hold, where figures may be so many times what was promised."""
         over = [
             f"{_phrase(name, self.figures[name])}, promised {_text(most)}"
             for name, most in self.limits.items()
-            if self.figures[name] > most
+            if self.figures[name] > most * slack
         ]
         return [*over, *self.untrue]
 

@@ -17,7 +17,10 @@ from sim.faults.stage import GATE
 
 assert rows.__all__, "importing the rows registers the scenarios"
 
-SIDE_BY_SIDE = 6
+SIDE_BY_SIDE = 5
+
+SLACK = 1.6
+"""Here they are played beside each other and beside other tests: `make faults` judges the times."""
 
 IN_GATE = [each for each in SCENARIOS.values() if each.in_gate]
 
@@ -47,4 +50,4 @@ async def test_what_must_hold_holds(name: str, playing: Playing) -> None:
     outcome = await playing[name]
 
     print(outcome.finding.measured)
-    assert outcome.finding.failures == []
+    assert outcome.finding.failures_within(SLACK) == []

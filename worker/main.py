@@ -44,7 +44,7 @@ LAST_FUNCTIONS_S = 10.0
 BLIND_FOR_S = 20.0
 
 # Between two calls taken over from a dead worker, so that its calls spread over its peers.
-SPREAD_S = 0.02
+SPREAD_S = 0.01
 
 
 class Worker:

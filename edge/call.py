@@ -17,16 +17,14 @@ in which the phone may be moved to another.
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
-from typing import TypeVar
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge import hold, twilio
 from edge.desk import Desk
 from edge.server import CLOSE_WITHIN_S, PhoneWire
+from shared.bulkhead import bulkhead
 from shared.bus import BusError, Outlet
 from shared.calls import INTERNAL_ERROR, NO_WORKER, Outcome, Ringing
 from shared.lines import sound_of
@@ -75,8 +73,6 @@ LOOK_EVERY_S = 0.25
 
 REFUSED = 1008
 
-T = TypeVar("T")
-
 MOVED = "moved"
 """Why a stream ended whose call goes on at another edge."""
 
@@ -88,19 +84,6 @@ class _Over(Exception):
         super().__init__(cause)
         self.cause = cause
         self.ends_call = ends_call
-
-
-def bulkhead(step: Callable[["PhoneCall", T], None]) -> Callable[["PhoneCall", T], None]:
-    """What goes wrong with one phone costs that socket, and no other that shares its loop."""
-
-    @wraps(step)
-    def guarded(self: "PhoneCall", what: T) -> None:
-        try:
-            step(self, what)
-        except Exception as exc:  # noqa: BLE001 (this is the bulkhead)
-            self.fail(exc)
-
-    return guarded
 
 
 class PhoneCall:

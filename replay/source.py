@@ -10,7 +10,6 @@ from replay import bundle, recording
 from replay.errors import Away
 from replay.recording import Recording
 from shared.bus import Archive, Bus, BusDown, open_bus
-from shared.bus.archive import Original
 from shared.settings import Settings
 
 # For a person at a terminal a Redis that does not answer within this is not there.
@@ -62,11 +61,3 @@ async def recording_of(name: str, settings: Settings) -> Recording:
         return bundle.load_bundle(Path(name))
     async with archive_at(settings) as archive:
         return await recording.load(archive, name)
-
-
-async def original_of(name: str, settings: Settings) -> Original:
-    """The same, byte for byte."""
-    if bundle.is_bundle(name):
-        return bundle.load_original(Path(name))
-    async with archive_at(settings) as archive:
-        return await recording.load_original(archive, name)

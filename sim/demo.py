@@ -28,8 +28,8 @@ from sim.agent.server import AgentServer
 from sim.phone.call import Call
 from sim.phone.caller import Caller, caller_steps
 from sim.phone.record import CallResult
-from sim.redis import RedisFailed, RedisMissing, RedisServer
-from sim.stack import Stack, StackFailed, free_port
+from sim.redis import RedisFailed, RedisMissing, RedisServer, free_port
+from sim.stack import Stack, StackFailed
 from sim.verdict import judge
 from sim.voice import speak
 

@@ -247,11 +247,17 @@ def _wheel_server() -> str | None:
     return shutil.which(str(path))
 
 
-def free_port() -> int:
-    """A TCP port that nobody uses now."""
+def free_port(wanted: int = 0) -> int:
+    """A TCP port of the loopback interface that nobody uses now; the wanted one, or any.
+
+    Raises:
+        OSError: If the wanted one is taken.
+    """
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, wanted))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _answers(port: int, pid: int) -> bool:

@@ -8,7 +8,6 @@ edge and worker are the programs that run in production, started as in productio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ from typing import Self
 import httpx
 
 from sim.guard import Guard
-from sim.redis import RedisServer
+from sim.redis import RedisServer, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_WITHIN_S = 20.0
@@ -30,19 +29,6 @@ STOP_WITHIN_S = 5.0
 
 class StackFailed(RuntimeError):
     """A process of the stack did not come up; the end of its log is in the message."""
-
-
-def free_port(wanted: int = 0) -> int:
-    """A TCP port of the loopback interface that nobody uses now; the wanted one, or any.
-
-    Raises:
-        OSError: If the wanted one is taken.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", wanted))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Process:

@@ -27,7 +27,7 @@ from worker import deepgram
 from worker.common import Common
 from worker.digits import Digits
 from worker.ear import QUIET_MS, Ear
-from worker.functions import Functions, arguments_of
+from worker.functions import Functions, arguments_in
 from worker.goodbye import WORDS_TO_GO_ON, Goodbye
 from worker.history import fold, with_past
 from worker.injections import Injections
@@ -624,7 +624,7 @@ class Conversation:
 
     def _transfer(self, call: deepgram.FunctionCall, now: float) -> None:
         """The goodbye is heard first; then the phone's TwiML takes the caller to the other."""
-        target = self._terms.transfers.get(str(arguments_of(call).get("target")), "")
+        target = self._terms.transfers.get(str(arguments_in(call.arguments).get("target")), "")
         if not target:
             self._functions.settle(call, failed("there is no such target"))
         elif not self._terms.has_webhook or self.state is not State.TALKING:

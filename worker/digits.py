@@ -14,7 +14,7 @@ import json
 from shared import record
 from worker.common import Common
 from worker.deepgram import FunctionCall
-from worker.functions import Functions, arguments_of
+from worker.functions import Functions, arguments_in
 from worker.keypad import LOST, MASKED, PAUSE_S, WAITING, Keypad, Wanted, pressed, told, wanted
 from worker.timers import Timer
 
@@ -62,7 +62,7 @@ class Digits:
     def collect(self, call: FunctionCall, now: float) -> None:
         """The agent waits for a number."""
         self.answer_waiting()  # to who asked before
-        asked = wanted(arguments_of(call))
+        asked = wanted(arguments_in(call.arguments))
         hides = self.is_sensitive or asked.is_sensitive
         self._wanted = Wanted(asked.count, is_sensitive=hides)
         self._keypad.wanted = asked.count

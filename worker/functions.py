@@ -34,10 +34,10 @@ class _Run:
     calls: list[tuple[int, FunctionCall]] = field(default_factory=list)  # each with its session
 
 
-def arguments_of(call: FunctionCall) -> dict[str, object]:
+def arguments_in(text: str) -> dict[str, object]:
     """A function's arguments; none if they are no JSON object."""
     try:
-        arguments = json.loads(call.arguments)
+        arguments = json.loads(text)
     except ValueError:
         return {}
     return arguments if isinstance(arguments, dict) else {}

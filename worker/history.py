@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Any
 
 from shared import record
-from worker.functions import UNKNOWN_OUTCOME
+from worker.functions import UNKNOWN_OUTCOME, arguments_in
 from worker.keypad import WAITING, Wanted, pressed, wanted
 from worker.playout import whole_words
 from worker.tools import COLLECT_DIGITS
@@ -220,7 +220,7 @@ class _Fold:
         self.open_tools.add(tool.id)
         self.is_answering, self.has_result = True, False
         if tool.name == COLLECT_DIGITS:
-            self.wanted = wanted(_parsed(tool.arguments))
+            self.wanted = wanted(arguments_in(tool.arguments))
 
     def _type(self, digit: str) -> None:
         self.typed += digit
@@ -235,14 +235,6 @@ class _Fold:
         for item in self.items:
             if isinstance(item, _Tool) and item.id == call_id:
                 item.answer = content
-
-
-def _parsed(arguments: str) -> dict[str, object]:
-    try:
-        parsed = json.loads(arguments)
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
 
 
 def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) -> Past:

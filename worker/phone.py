@@ -77,7 +77,8 @@ class Phone:
 
     def spoke(self, now: float) -> None:
         """An entry of its stream has come."""
-        if self.is_attached and now - self._rejoined_at > BACKLOG_S:
+        is_awaited = Timer.REATTACH in self._timers and self.is_attached
+        if is_awaited and now - self._rejoined_at > BACKLOG_S:
             self._timers.stop(Timer.REATTACH)
 
     def sounds(self, now: float) -> None:

@@ -12,10 +12,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import partial
 from math import inf
-from typing import Concatenate, ParamSpec
 
+from shared.bulkhead import bulkhead
 from shared.bus import Bus, BusError, Outlet, Registry
 from shared.calls import INTERNAL_ERROR, Call, Claim
 from shared.logs import place
@@ -38,21 +38,6 @@ log = logging.getLogger("worker")
 
 # Nobody talks longer than this to whom he was transferred and is then still remembered.
 TRANSFER_S = 3600
-
-Step = ParamSpec("Step")
-
-
-def bulkhead(step: Callable[Concatenate["Session", Step], None]) -> Callable[..., None]:
-    """What goes wrong in one call ends that call, and no other that shares its loop."""
-
-    @wraps(step)
-    def guarded(self: "Session", *args: Step.args, **kwargs: Step.kwargs) -> None:
-        try:
-            step(self, *args, **kwargs)
-        except Exception as exc:  # noqa: BLE001 (this is the bulkhead)
-            self.fail(exc)
-
-    return guarded
 
 
 @dataclass(frozen=True, slots=True)

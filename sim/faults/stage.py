@@ -38,8 +38,8 @@ from sim.phone.call import Call
 from sim.phone.caller import Caller, Step
 from sim.phone.record import CallResult
 from sim.phone.recording import write_stereo
-from sim.redis import RedisServer
-from sim.stack import READY_WITHIN_S, Process, Stack, free_port
+from sim.redis import RedisServer, free_port
+from sim.stack import READY_WITHIN_S, Process, Stack
 
 LEASE_S = 2.0
 """What edge and worker have if nothing else is set: the figures that are promised belong to it."""

@@ -20,8 +20,8 @@ from sim.load import matrix, meters, report
 from sim.load.plan import GUESTS, PROFILES, Plan
 from sim.load.run import Result, RunFailed, Watch, measure
 from sim.load.targets import Target, agent_url, bridge, guide, running
-from sim.redis import RedisFailed, RedisMissing
-from sim.stack import StackFailed, free_port
+from sim.redis import RedisFailed, RedisMissing, free_port
+from sim.stack import StackFailed
 
 MOST_CALLS = 5000
 

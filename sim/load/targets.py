@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from sim.stack import Process, Stack, StackFailed, free_port
+from sim.redis import free_port
+from sim.stack import Process, Stack, StackFailed
 
 AGENT_PATH = "/v1/agent/converse"
 

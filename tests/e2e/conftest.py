@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sim.stack import Stack, free_port
+from sim.redis import free_port
+from sim.stack import Stack
 from tests.e2e import kit
 
 

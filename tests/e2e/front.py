@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import httpx
 
-from sim.stack import free_port
+from sim.redis import free_port
 
 LOOK_EVERY_S = 0.05
 

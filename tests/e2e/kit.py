@@ -11,28 +11,21 @@ from redis import Redis
 
 from shared import keys
 from shared.record import ENTRIES, Entry
-from sim.agent import AgentServer, Faults, Script, ScriptedCall, SessionRecord, Timing, Turn
+from sim.agent import AgentServer, Faults, Script, SessionRecord, Timing, Turn
+from sim.faults.words import GREETING, QUICK, sound_file
 from sim.phone.call import Call
-from sim.phone.caller import Caller, Listen, Say, Step
-from sim.phone.record import CallResult, StreamRecord
+from sim.phone.caller import Caller, Step
 from sim.redis import RedisServer
-from sim.stack import ROOT, Stack
+from sim.stack import Stack
 from sim.voice import speak
 
-GREETING = "Hello there."
-BYE = "Thank you and goodbye."
-LONG = "Let me tell you about every single car that we have on our lot."
-
-APOLOGY = (ROOT / "shared" / "sounds" / "apology.ulaw").read_bytes()
-HOLD = (ROOT / "shared" / "sounds" / "hold.ulaw").read_bytes()
+APOLOGY = sound_file("apology")
+HOLD = sound_file("hold")
 
 KEY = "dg-secret-4711-0815"
 """The agent service's key: it must not show anywhere."""
 
 FROM = "+15551230000"
-
-QUICK = Timing(think_s=0.05, quiet_s=0.4)
-"""A quick-witted agent, so that a call takes seconds."""
 
 AGENT = f"""
 agent:
@@ -45,8 +38,6 @@ agent:
 bridge:
   tools: [end_call]
 """
-
-HEARD_OUT = Listen(quiet_s=0.5, timeout_s=15.0)
 
 
 def stack(
@@ -78,21 +69,8 @@ def agent(
     return AgentServer(port=port, script=Script(turns), faults=faults, timing=timing)
 
 
-def turn(caller: str, *say: str, **more: Any) -> Turn:
-    return Turn(heard=caller, caller=caller, say=say, **more)
-
-
-def goodbye(caller: str, say: str = BYE) -> Turn:
-    """A turn in which the agent ends the call."""
-    return turn(caller, call=(ScriptedCall("end_call", then=(say,), defer_until_eot=True),))
-
-
 def words(text: str) -> bytes:
     return speak(text, "caller")
-
-
-def say(text: str) -> Say:
-    return Say(words(text), text)
 
 
 def call(stack: Stack, *steps: Step, is_bin: bool = False, **options: Any) -> Call:
@@ -100,23 +78,6 @@ def call(stack: Stack, *steps: Step, is_bin: bool = False, **options: Any) -> Ca
     usual: dict[str, Any] = {"verb_speed": math.inf, "seed": 1, "from_": FROM}
     usual["stream" if is_bin else "webhook"] = stack.stream if is_bin else stack.webhook
     return Call(caller=Caller(steps), **(usual | options))
-
-
-def played(stream: StreamRecord) -> bytes:
-    """All sound that was played to the caller on a stream, without the silence between."""
-    return b"".join(segment.sound for segment in stream.playback.segments())
-
-
-def heard_whole(result: CallResult, *texts: str) -> bool:
-    """Whether the caller heard these sentences of the agent, all of each, one after the other."""
-    at = 0
-    sound = b"".join(played(stream) for stream in result.streams)
-    for text in texts:
-        found = sound.find(speak(text), at)
-        if found < 0:
-            return False
-        at = found + len(speak(text))
-    return True
 
 
 async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:

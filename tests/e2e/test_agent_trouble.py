@@ -6,29 +6,15 @@ from pathlib import Path
 
 from sim.agent import Fail, Faults
 from sim.agent.faults import End
+from sim.faults.sound import heard_whole, played
+from sim.faults.words import GREETING, HEARD_OUT, say, turn
 from sim.phone.call import Call
 from sim.phone.caller import HangUp, Interrupt, Step, Wait
 from sim.phone.record import CallResult
 from sim.stack import Stack
 from sim.voice import speak
 from tests.e2e import kit
-from tests.e2e.kit import (
-    APOLOGY,
-    GREETING,
-    HEARD_OUT,
-    HOLD,
-    KEY,
-    agent,
-    call,
-    heard_whole,
-    lines,
-    live_calls,
-    logs,
-    played,
-    say,
-    turn,
-    until,
-)
+from tests.e2e.kit import APOLOGY, HOLD, KEY, agent, call, lines, live_calls, logs, until
 
 ASK = "What cars do you have?"
 CARS = "We have three cars on the lot."

@@ -8,27 +8,14 @@ from itertools import takewhile
 from shared.record import Cut, Onset, Said
 from shared.sound import SILENCE
 from sim.agent import Faults, SessionRecord
+from sim.faults.sound import heard_whole, played
+from sim.faults.words import GREETING, HEARD_OUT, LONG, QUICK, say, turn
 from sim.phone.call import Call
 from sim.phone.caller import HangUp, Interrupt
 from sim.phone.record import CallResult
 from sim.stack import Stack
 from sim.voice import speak
-from tests.e2e.kit import (
-    GREETING,
-    HEARD_OUT,
-    LONG,
-    QUICK,
-    agent,
-    call,
-    closed,
-    heard_whole,
-    log_of,
-    played,
-    say,
-    turn,
-    until,
-    words,
-)
+from tests.e2e.kit import agent, call, closed, log_of, until, words
 
 ASK = "What cars do you have?"
 WAIT = "Wait please."

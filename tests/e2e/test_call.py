@@ -8,26 +8,12 @@ from redis import Redis
 from shared import keys
 from shared.record import Cut, Heard, Onset, Over, Said
 from sim.agent import Faults
+from sim.faults.sound import heard_whole
+from sim.faults.words import BYE, GREETING, HEARD_OUT, goodbye, say, turn
 from sim.phone.caller import HangUp, Say, Wait
 from sim.stack import Stack
 from sim.voice import speak
-from tests.e2e.kit import (
-    BYE,
-    GREETING,
-    HEARD_OUT,
-    agent,
-    call,
-    closed,
-    goodbye,
-    heard_whole,
-    live_calls,
-    log_of,
-    redis_of,
-    say,
-    turn,
-    until,
-    words,
-)
+from tests.e2e.kit import agent, call, closed, live_calls, log_of, redis_of, until, words
 
 ASK = "What time is it?"
 NOON = "It is noon."

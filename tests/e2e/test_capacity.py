@@ -4,10 +4,12 @@ import asyncio
 from pathlib import Path
 
 from edge import twiml
+from sim.faults.sound import heard_whole
+from sim.faults.words import GREETING, HEARD_OUT
 from sim.phone.caller import HangUp, Wait
 from sim.stack import Stack
 from tests.e2e import kit
-from tests.e2e.kit import GREETING, HEARD_OUT, agent, call, closed, heard_whole, until
+from tests.e2e.kit import agent, call, closed, until
 
 
 async def test_a_call_too_many(port: int, tmp_path: Path) -> None:

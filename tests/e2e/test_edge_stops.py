@@ -8,30 +8,17 @@ from pathlib import Path
 
 from shared.record import Attached, Lost
 from shared.sound import RATE
+from sim.faults.sound import heard_whole, played
+from sim.faults.words import BYE, GREETING, HEARD_OUT, LONG, goodbye, say, turn
 from sim.phone.call import Call
 from sim.phone.caller import HangUp, Wait
 from sim.phone.record import CallResult
-from sim.stack import Process, Stack, free_port
+from sim.redis import free_port
+from sim.stack import Process, Stack
 from sim.voice import speak
 from tests.e2e import kit
 from tests.e2e.front import Front, front
-from tests.e2e.kit import (
-    BYE,
-    GREETING,
-    HEARD_OUT,
-    LONG,
-    agent,
-    call,
-    closed,
-    goodbye,
-    heard_whole,
-    lines,
-    log_of,
-    played,
-    say,
-    turn,
-    until,
-)
+from tests.e2e.kit import agent, call, closed, lines, log_of, until
 
 ASK = "What cars do you have?"
 NEXT = "Tell me the price."

@@ -6,23 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared import keys
+from sim.faults.sound import heard_whole
+from sim.faults.words import GREETING, HEARD_OUT, say, turn
 from sim.phone.caller import HangUp
 from sim.redis import RedisServer
 from sim.redis_cluster import RedisCluster
 from sim.redis_sentinels import RedisSentinels
 from tests.e2e import kit
-from tests.e2e.kit import (
-    GREETING,
-    HEARD_OUT,
-    agent,
-    call,
-    closed,
-    heard_whole,
-    lines,
-    say,
-    turn,
-    until,
-)
+from tests.e2e.kit import agent, call, closed, lines, until
 
 ASK = "What is it?"
 RED = "It is a red one."

@@ -8,34 +8,17 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge.call import RUBBISH_IN_A_ROW
+from sim.faults.rows.strangers import STRAYS
+from sim.faults.sound import heard_whole
+from sim.faults.words import GREETING, HEARD_OUT, say, turn
 from sim.phone.caller import HangUp
 from sim.phone.track import Impairments, Stray
 from sim.phone.wire import CONNECTED, Renderer
 from sim.stack import Stack
-from tests.e2e.kit import GREETING, HEARD_OUT, agent, call, closed, heard_whole, say, turn, until
+from tests.e2e.kit import agent, call, closed, until
 
 ASK = "What time is it?"
 NOON = "It is noon."
-
-STRAYS: tuple[str | bytes, ...] = (
-    "",
-    "hello",
-    "[1]",
-    "null",
-    '{"event":',
-    '{"event":"media"}',
-    '{"event":"media","sequenceNumber":"7","media":{"payload":"!"}}',
-    '{"event":"dtmf","sequenceNumber":7,"dtmf":{"digit":"1"}}',
-    '{"event":"dtmf","sequenceNumber":"7","dtmf":{"digit":"one"}}',
-    '{"event":"mark","sequenceNumber":"7"}',
-    '{"event":"start"}',
-    '{"event":"something new","sequenceNumber":"7"}',
-    '{"event":"connected"}',
-    '{"event":' + "[" * 5000 + "]" * 5000 + "}",
-    b"",
-    b"\x00" * 160,
-    CONNECTED.encode(),
-)
 
 
 def dial(house: Stack, path: str = "/twilio") -> connect:

@@ -12,27 +12,13 @@ import pytest
 
 from shared import keys
 from shared.record import Taken
+from sim.faults.sound import heard_whole
+from sim.faults.words import BYE, GREETING, HEARD_OUT, goodbye, say, turn
 from sim.phone.caller import HangUp, Press, Wait
 from sim.phone.record import Event
 from sim.stack import ROOT, Process, Stack
 from tests.e2e import kit
-from tests.e2e.kit import (
-    BYE,
-    FROM,
-    GREETING,
-    HEARD_OUT,
-    KEY,
-    agent,
-    call,
-    closed,
-    goodbye,
-    heard_whole,
-    log_of,
-    logs,
-    say,
-    turn,
-    until,
-)
+from tests.e2e.kit import FROM, KEY, agent, call, closed, log_of, logs, until
 
 ASK = "What time is it?"
 NOON = "It is noon."

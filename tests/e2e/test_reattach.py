@@ -8,29 +8,17 @@ from pathlib import Path
 from shared.record import Attached, Cut, Heard, Lost, Over, Said
 from shared.sound import RATE
 from sim.agent import AgentServer, SessionRecord
+from sim.faults.sound import played
+from sim.faults.words import GREETING, HEARD_OUT, LONG, say, turn
 from sim.phone.caller import Drop, HangUp, Interrupt, Wait
 from sim.phone.record import Event, StreamRecord
 from sim.phone.track import Impairments, Span
-from sim.stack import Stack, free_port
+from sim.redis import free_port
+from sim.stack import Stack
 from sim.voice import speak
 from tests.e2e import kit
 from tests.e2e.front import front
-from tests.e2e.kit import (
-    GREETING,
-    HEARD_OUT,
-    LONG,
-    agent,
-    call,
-    closed,
-    live_calls,
-    log_of,
-    logs,
-    played,
-    say,
-    session_of,
-    turn,
-    until,
-)
+from tests.e2e.kit import agent, call, closed, live_calls, log_of, logs, session_of, until
 
 ASK = "What cars do you have?"
 NEXT = "Tell me the price."

@@ -7,11 +7,13 @@ from pathlib import Path
 import httpx
 
 from shared.sound import RATE
+from sim.faults.sound import heard_whole
+from sim.faults.words import GREETING, HEARD_OUT, say, turn
 from sim.phone.caller import HangUp
 from sim.redis import RedisServer
 from sim.stack import Process
 from tests.e2e import kit
-from tests.e2e.kit import GREETING, HEARD_OUT, agent, call, closed, heard_whole, say, turn, until
+from tests.e2e.kit import agent, call, closed, until
 
 ASK = "What time is it?"
 NOON = "It is noon."

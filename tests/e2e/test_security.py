@@ -11,6 +11,8 @@ from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 
 from shared import keys
+from sim.faults.sound import heard_whole
+from sim.faults.words import GREETING, HEARD_OUT
 from sim.phone.call import Call
 from sim.phone.caller import HangUp, Step, Wait
 from sim.phone.record import CallResult, Event
@@ -18,7 +20,7 @@ from sim.phone.track import Impairments, Signature
 from sim.phone.wire import Renderer
 from sim.stack import Stack
 from tests.e2e import kit
-from tests.e2e.kit import GREETING, HEARD_OUT, agent, closed, heard_whole, live_calls, logs
+from tests.e2e.kit import agent, closed, live_calls, logs
 
 TOKEN = "test_auth_token"
 PUBLIC = "https://voice.example.com"

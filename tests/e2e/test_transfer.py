@@ -5,28 +5,15 @@ from pathlib import Path
 
 from shared.record import DialFailed, Over, Transferring
 from sim.agent import ScriptedCall, SessionRecord, Turn
+from sim.faults.sound import heard_whole
+from sim.faults.words import BYE, GREETING, HEARD_OUT, goodbye, say, turn
 from sim.phone.call import Call
 from sim.phone.caller import Wait
 from sim.phone.record import CallResult
 from sim.stack import Stack
 from sim.voice import speak
 from tests.e2e import kit
-from tests.e2e.kit import (
-    BYE,
-    GREETING,
-    HEARD_OUT,
-    agent,
-    call,
-    closed,
-    goodbye,
-    heard_whole,
-    live_calls,
-    log_of,
-    logs,
-    say,
-    turn,
-    until,
-)
+from tests.e2e.kit import agent, call, closed, live_calls, log_of, logs, until
 
 TARGET = "+15557654321"
 ASK = "Can I talk to somebody?"

@@ -20,7 +20,7 @@ from shared.messages import Dispatched, Down, Mark, Note, Owned, Up
 from shared.record import Entry, Taken
 from shared.settings import read
 from sim.phone.twiml import Connect, Verb, parse
-from sim.stack import free_port
+from sim.redis import free_port
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from shared.messages import HungUp
 from shared.record import DialFailed
 from shared.settings import Settings
 from sim.phone.twiml import Connect, Dial, Hangup, Redirect, Say, parse
-from sim.stack import free_port
+from sim.redis import free_port
 from tests.edge.kit import CALL, FORM, STREAM, Edge, Worker, a_worker, an_edge, calls, token_of
 
 TOKEN = "test_auth_token"

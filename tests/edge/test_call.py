@@ -15,11 +15,11 @@ from shared.calls import State
 from shared.lines import sound_of
 from shared.messages import UP, Attach, Audio, Detached, Leaving, Mark, Move
 from shared.record import Lost, Trouble
+from sim.faults.sound import played
 from sim.phone.call import Call
 from sim.phone.caller import Caller, Say, Step, Wait
 from sim.phone.record import CallResult
 from sim.voice import speak
-from tests.e2e.kit import played
 from tests.edge.kit import Edge, Worker, a_worker, ask, eventually, listening, until
 
 PUBLIC = "http://voice.example.com"

@@ -10,10 +10,12 @@ from replay.recording import load
 from replay.timeline import Timeline, timeline
 from shared.bus import Archive, open_bus
 from shared.sound import SILENCE
+from sim.faults.words import HEARD_OUT, LONG, say, turn
 from sim.phone.caller import HangUp, Interrupt
 from sim.phone.playback import Segment
 from sim.phone.record import CallResult
-from sim.stack import Stack, free_port
+from sim.redis import free_port
+from sim.stack import Stack
 from tests.e2e import kit
 
 ASK, WAIT, FINE = "What cars do you have?", "Wait please.", "Fine I am listening."
@@ -35,8 +37,8 @@ class Heard:
 async def heard(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Heard]:
     """A greeting, an answer that is interrupted, and one that is not."""
     port, folder = free_port(), tmp_path_factory.mktemp("stack")
-    steps = (kit.HEARD_OUT, kit.say(ASK), Interrupt(kit.words(WAIT), 1.2, WAIT), kit.HEARD_OUT)
-    turns = (kit.turn(ASK, kit.LONG, "And more."), kit.turn(WAIT, FINE))
+    steps = (HEARD_OUT, say(ASK), Interrupt(kit.words(WAIT), 1.2, WAIT), HEARD_OUT)
+    turns = (turn(ASK, LONG, "And more."), turn(WAIT, FINE))
     with kit.stack(folder, port, RECORDING_TTL_S="500") as stack:
         async with kit.agent(port, *turns):
             result = await kit.call(stack, *steps, HangUp()).run()

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from replay.recording import load
 from shared.bus import Archive, open_bus
+from sim.faults.words import HEARD_OUT
 from sim.phone.caller import HangUp
-from sim.stack import free_port
+from sim.redis import free_port
 from tests.e2e import kit
 
 
@@ -13,7 +14,7 @@ async def test_without_recording_a_call_goes_half_a_minute_after_its_end(tmp_pat
     port = free_port()
     with kit.stack(tmp_path, port, RECORDING="off") as stack:
         async with kit.agent(port):
-            result = await kit.call(stack, kit.HEARD_OUT, HangUp()).run()
+            result = await kit.call(stack, HEARD_OUT, HangUp()).run()
             await kit.until(lambda: not kit.live_calls(stack))
         with kit.redis_of(stack) as redis:
             sids = (result.call_sid, result.streams[0].stream_sid)

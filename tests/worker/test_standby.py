@@ -4,7 +4,7 @@ import pytest
 
 from shared.settings import Settings
 from sim.agent import AgentServer, Faults, Script
-from sim.stack import free_port
+from sim.redis import free_port
 from tests.e2e.kit import until
 from worker import deepgram
 from worker.socket import AgentRefused

@@ -16,7 +16,7 @@ from sim.load.plan import Plan
 from sim.load.report import ROWS, table
 from sim.load.run import Result, measure
 from sim.load.targets import Target, bridge, guide
-from sim.stack import free_port
+from sim.redis import free_port
 
 CALLS = 3
 SECONDS = 2.0

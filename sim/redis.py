@@ -254,7 +254,8 @@ def free_port(wanted: int = 0) -> int:
         OSError: If the wanted one is taken.
     """
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if wanted:  # it may have been ours a moment ago; any port must be nobody's at all
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((HOST, wanted))
         port: int = probe.getsockname()[1]
         return port

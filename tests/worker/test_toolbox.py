@@ -113,13 +113,13 @@ async def refuse() -> None:
 @tool
 async def crash() -> None:
     """Do it."""
-    raise ValueError("card 4711")
+    raise ValueError("card 4711-0815")
 
 
 @tool
 async def leave() -> None:
     """Do it."""
-    sys.exit("card 4711")
+    sys.exit("card 4711-0815")
 
 
 @tool
@@ -139,7 +139,7 @@ async def await_what_is_cancelled() -> None:
 @tool
 async def time_out_inside() -> None:
     """Do it."""
-    raise TimeoutError("card 4711")
+    raise TimeoutError("card 4711-0815")
 
 
 async def test_a_function_says_to_the_agent_why_it_does_not() -> None:
@@ -161,16 +161,16 @@ async def test_a_failure_is_an_answer_and_its_text_is_told_to_nobody(
     assert vars(line)["tool"] == name
     assert vars(line)["call_sid"] == "CA1"
     assert ".py:" in vars(line)["reason"]
-    assert "4711" not in str(vars(line))
+    assert "4711-0815" not in str(vars(line))
 
 
 async def test_refused_arguments_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
-    await answer(add, '{"a": "card 4711"}')
+    await answer(add, '{"a": "card 4711-0815"}')
 
     assert caplog.messages == ["arguments refused"]
-    assert "4711" not in str([vars(each) for each in caplog.records])
+    assert "4711-0815" not in str([vars(each) for each in caplog.records])
 
 
 # -- time ---------------------------------------------------------------------
@@ -230,7 +230,7 @@ async def wait_and_complain() -> None:
     try:
         await asyncio.sleep(999)
     except asyncio.CancelledError as exc:
-        raise asyncio.CancelledError("card 4711") from exc
+        raise asyncio.CancelledError("card 4711-0815") from exc
 
 
 @pytest.mark.parametrize("function", [wait, wait_and_complain])

@@ -5,7 +5,7 @@ its request, or one that does not answer our close, holds no socket for long.
 """
 
 from asyncio import TimerHandle, Transport
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +16,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 from websockets.protocol import State
+from websockets.speedups import apply_mask
 
+from shared import frames
 from shared.settings import Settings
 
 # Under this name the scope of a WebSocket has the wire below it.
@@ -81,11 +83,13 @@ class PhoneWire(WebSocketsSansIOProtocol):
     """A WebSocket that is gone soon after we closed it, whatever became of its peer.
 
     Once a call is served on it, text goes straight from and to the call's owner (`serve`, `push`),
-    in the turn of the loop in which it comes. ASGI's way of a message (a queue, a task to wake, a
-    pause of the transport, a dictionary each way) is too long for a frame each 20 ms.
+    in the turn of the loop in which it comes. The library's way of a message, and ASGI's (a queue,
+    a task to wake, a pause of the transport, a dictionary each way) are too long for a frame each
+    20 ms; all that is no whole message stays theirs (see `shared.frames`).
     """
 
-    _on_text: Callable[[str], None] | None = None
+    _cutter: frames.Cutter | None = None
+    _on_text: Callable[[bytes], None] | None = None
     _on_writable: Callable[[], None]
 
     @classmethod
@@ -99,18 +103,18 @@ class PhoneWire(WebSocketsSansIOProtocol):
         if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self.scope["extensions"][WIRE] = self  # type: ignore[assignment]
 
-    def serve(self, on_text: Callable[[str], None], on_writable: Callable[[], None]) -> None:
+    def serve(self, on_text: Callable[[bytes], None], on_writable: Callable[[], None]) -> None:
         """From now on hand over text as it comes, first what has come already.
 
         Args:
-            on_text: Called with each text frame, "" for a binary one. It must not raise.
+            on_text: Called with each text frame, empty for a binary one. It must not raise.
             on_writable: Called when `is_writable` has become true again.
         """
         waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
         self._on_text, self._on_writable = on_text, on_writable
         for message in waiting:
             if message["type"] == "websocket.receive":
-                on_text(message.get("text") or "")
+                on_text((message.get("text") or "").encode())
             else:
                 self.queue.put_nowait(message)
         if self.read_paused:
@@ -122,25 +126,36 @@ class PhoneWire(WebSocketsSansIOProtocol):
         """Whether the peer, or at least its buffer, takes what is written."""
         return self.writable.is_set()
 
-    def push(self, text: str) -> None:
-        """Send text now. To a peer that is gone it goes nowhere."""
+    def push(self, texts: Iterable[bytes]) -> None:
+        """Send text frames now, in one write. To a peer that is gone they go nowhere."""
         is_there = not (self.close_sent or self.transport.is_closing())
         if is_there and self.conn.state is State.OPEN:
-            self.conn.send_text(text.encode())
-            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.write(b"".join([frames.frame(frames.TEXT, text) for text in texts]))
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._on_text:
             self._on_writable()
 
+    def data_received(self, data: bytes) -> None:
+        if self._cutter is None:  # this is the request, and frames follow its answer
+            self._cutter = frames.Cutter(MAX_FRAME, apply_mask)
+            super().data_received(data)
+            return
+        for kind, piece in self._cutter.feed(data):
+            if kind == frames.OTHER:
+                super().data_received(piece)
+            else:
+                self.curr_msg_data_type = "text" if kind == frames.TEXT else "bytes"
+                self.frames = [piece]
+                self.send_receive_event_to_app()
+
     def send_receive_event_to_app(self) -> None:
         if self._on_text is None or self.close_sent:
             super().send_receive_event_to_app()
             return
         data, self.frames = b"".join(self.frames), []
-        is_text = self.curr_msg_data_type == "text"
-        self._on_text(data.decode(errors="replace") if is_text else "")
+        self._on_text(data if self.curr_msg_data_type == "text" else b"")
 
     async def send(self, message) -> None:  # type: ignore[no-untyped-def]
         if message["type"] == "websocket.close":

@@ -5,8 +5,7 @@ fields: anything more is an invalid message to Twilio (warning 31951).
 """
 
 import re
-from base64 import b64encode
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +46,7 @@ def is_sid(text: str, prefix: str) -> bool:
     return text.startswith(prefix) and _SID.fullmatch(text) is not None
 
 
-def parse(text: str, clock: int = 0) -> Started | Received | None:
+def parse(text: str | bytes, clock: int = 0) -> Started | Received | None:
     """Read one text frame from Twilio.
 
     Args:
@@ -128,16 +127,16 @@ class Writer:
 
     def __init__(self, stream_sid: str) -> None:
         head = f'","streamSid":"{stream_sid}"'
-        self._media = f'{{"event":"media{head},"media":{{"payload":"'
-        self._mark = f'{{"event":"mark{head},"mark":{{"name":"'
-        self._clear = f'{{"event":"clear{head}}}'
+        self._media = f'{{"event":"media{head},"media":{{"payload":"'.encode()
+        self._mark = f'{{"event":"mark{head},"mark":{{"name":"'.encode()
+        self._clear = f'{{"event":"clear{head}}}'.encode()
 
-    def render(self, message: Audio | Mark | Clear) -> str:
+    def render(self, message: Audio | Mark | Clear) -> bytes:
         """The text frame for one message."""
         match message:
             case Audio(mulaw):
-                return f'{self._media}{b64encode(mulaw).decode()}"}}}}'
+                return b'%b%b"}}' % (self._media, b2a_base64(mulaw, newline=False))
             case Mark(name):
-                return f'{self._mark}{name}"}}}}'
+                return b'%b%b"}}' % (self._mark, name.encode())
             case Clear():
                 return self._clear

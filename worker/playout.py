@@ -140,61 +140,57 @@ class Playout:
         length = len(whole) - len(whole) % FRAME_BYTES
         self._remainder = whole[length:]
         # A piece longer than the distance between marks is cut up, to have its marks in it.
-        pieces = [whole[at : min(at + MARK_EVERY, length)] for at in range(0, length, MARK_EVERY)]
-        return [message for piece in pieces for message in self._send(piece)]
+        out: list[Down] = []
+        for at in range(0, length, MARK_EVERY):
+            self._send(whole[at : min(at + MARK_EVERY, length)], out)
+        return out
 
     def end(self) -> list[Down]:
         """No more sound for now: what is left over goes out, and a mark behind all."""
-        ending: list[Down] = []
+        out: list[Down] = []
         if self._remainder:
             padded = self._remainder + SILENCE * (FRAME_BYTES - len(self._remainder))
             self._remainder = b""
-            ending += self._send(padded)
+            self._send(padded, out)
         if self._since_mark:
-            ending += self._mark()
+            self._mark(out)
         self._in_utterance = False
-        return ending
+        return out
 
-    def _send(self, mulaw: bytes) -> list[Down]:
+    def _send(self, mulaw: bytes, out: list[Down]) -> None:
         if not self._marks and not self._since_mark:
             # The phone has played all there was: when it starts on this, its echo will tell.
             self._confirmed, self._confirmed_at = self.sent, None
+        start = self.sent
         self.sent += len(mulaw)
         self._since_mark += len(mulaw)
-        kept = self._number(self.sent - len(mulaw))
-        kept += self._keep(Audio(mulaw))
+        if self._sentences:
+            self._number(self._sentences[-1], start, out)
+        self._keep(Audio(mulaw), out)
+        self._kept_bytes += len(mulaw)
+        while self._kept_bytes > KEEP_BYTES:
+            self._forget_first()
         if not self._in_utterance or self._since_mark >= MARK_EVERY:
             self._in_utterance = True
-            kept += self._mark()
-        return kept
+            self._mark(out)
 
-    def _number(self, start: int) -> list[Down]:
+    def _number(self, sentence: Sentence, start: int, out: list[Down]) -> None:
         """Before a sentence's first sound, its number, for those who read the stream back."""
-        sentence = self._sentences[-1] if self._sentences else None
-        if sentence is None:
-            return []
-        is_first = sentence.is_silent
-        sentence.start = start if is_first else sentence.start
+        if sentence.is_silent:
+            sentence.start = start
+            self._keep(messages.Sentence(sentence.number), out)
         sentence.end = self.sent
-        return self._keep(messages.Sentence(sentence.number)) if is_first else []
 
-    def _mark(self) -> list[Down]:
+    def _mark(self, out: list[Down]) -> None:
         self._since_mark = 0
         self._marks_made += 1
         mark = Mark(f"{self._prefix}-{self._marks_made}")
         self._marks[mark.name] = self.sent
-        return self._keep(mark)
+        self._keep(mark, out)
 
-    def _keep(self, message: Down) -> list[Down]:
+    def _keep(self, message: Down, out: list[Down]) -> None:
         self._kept.append((self.sent, message))
-        if isinstance(message, Audio):
-            self._kept_bytes += len(message.mulaw)
-            while self._kept_bytes > KEEP_BYTES:
-                self._forget_first()
-        if self.is_attached:
-            return [message]
-        self._unsent.append(message)
-        return []
+        (out if self.is_attached else self._unsent).append(message)
 
     def _forget_first(self) -> None:
         _, message = self._kept.popleft()

@@ -31,7 +31,7 @@ from worker.estate import KEPT_ENTRIES
 from worker.phone import SILENT_S
 from worker.runner import Runner
 from worker.standby import Standby
-from worker.terms import Inherited, ToolCall
+from worker.terms import Effects, Inherited, ToolCall
 from worker.toolbox import Toolbox
 
 log = logging.getLogger("worker")
@@ -317,17 +317,10 @@ class Session:
         if self._is_lost or self._has_failed:
             return
         effects = self._talk.take()
-        if effects.run:
-            self._runner.expect(effects.run)
-            self._journal.write(*effects.log, written=partial(self._run_tools, effects.run))
-        else:
-            self._journal.write(*effects.log)
+        if effects.log or effects.run:
+            self._write_log(effects)
         if effects.over and not self._over.is_set():
-            self._means.registry.close(self.claim, effects.over, effects.transfer)
-            self._is_transferred = bool(effects.transfer)
-            extra = {"call_sid": self.call_sid, "reason": effects.over}
-            log.info("call over", extra=extra)
-            self._over.set()
+            self._note_end(effects)
         for message in effects.phone:
             self._send_down(message)
         if effects.disconnect:
@@ -338,10 +331,25 @@ class Session:
             self._listen(effects.listen_after)
         if effects.agent:
             self._line.send(effects.agent)
-        self._runner.cancel(effects.cancel)
+        if effects.cancel:
+            self._runner.cancel(effects.cancel)
         for sequence in effects.forget_up:
             self._means.bus.up(self.call_sid, self._stream_sid).forget(f"{sequence}-0")
         self._set_timer()
+
+    def _write_log(self, effects: Effects) -> None:
+        """What a function does must not happen twice: it runs once the log has its request."""
+        if effects.run:
+            self._runner.expect(effects.run)
+            self._journal.write(*effects.log, written=partial(self._run_tools, effects.run))
+        else:
+            self._journal.write(*effects.log)
+
+    def _note_end(self, effects: Effects) -> None:
+        self._means.registry.close(self.claim, effects.over, effects.transfer)
+        self._is_transferred = bool(effects.transfer)
+        log.info("call over", extra={"call_sid": self.call_sid, "reason": effects.over})
+        self._over.set()
 
     @bulkhead
     def _run_tools(self, calls: Iterable[ToolCall], is_written: bool) -> None:

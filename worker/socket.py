@@ -3,13 +3,17 @@
 The library does the protocol, the transport does the bytes, and nothing lies
 between: no queue, no task, no timer a connection. A frame from the agent is
 handled in the turn of the loop in which it arrives, and a frame for it is
-written in the turn in which the bus delivered it.
+written in the turn in which the bus delivered it. Whole messages go past the library,
+too (see `shared.frames`), those of sound that arrive together as one.
 """
 
 import asyncio
+import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -18,7 +22,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
+from websockets.speedups import apply_mask
 from websockets.uri import parse_uri
+
+from shared import frames
 
 # TCP, TLS and the upgrade together. The caller hears ringing, or nothing, meanwhile.
 CONNECT_WITHIN_S = 5.0
@@ -48,6 +55,34 @@ class AgentRefused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+END_OF_HEAD = b"\r\n\r\n"
+
+MASK_BYTES = 4
+
+
+def _make_masks() -> Iterator[bytes]:
+    """Masks that nobody can foretell (RFC 6455, 5.3), a thousand a question to the system."""
+    while True:
+        pool = os.urandom(1024 * MASK_BYTES)
+        yield from (pool[at : at + MASK_BYTES] for at in range(0, len(pool), MASK_BYTES))
+
+
+_masks = _make_masks()
+
+
+def _masked(kind: int, payload: bytes) -> bytes:
+    return frames.masked(kind, payload, next(_masks), apply_mask)
+
+
+def _joined(messages: Iterable[str | bytes]) -> Iterator[str | bytes]:
+    """Sound that goes out together as one message: it is one stream, however it is cut."""
+    for kind, run in groupby(messages, type):
+        if kind is bytes:
+            yield b"".join(cast(Iterator[bytes], run))
+        else:
+            yield from run
 
 
 @cache
@@ -80,6 +115,8 @@ class AgentSocket(asyncio.Protocol):
         self._on_message = on_message
         self._on_closed = on_closed
         self._transport: asyncio.Transport | None = None
+        self._cutter: frames.Cutter | None = None  # there is one once the service has taken us
+        self._answer_end = b""
         self._pieces: list[bytes] = []
         self._pieces_are_text = False
         self._last_ping = self._last_pong = 0.0
@@ -121,16 +158,22 @@ class AgentSocket(asyncio.Protocol):
 
     def send(self, *messages: str | bytes) -> None:
         """Send messages: text as str, sound as bytes. After the close they go nowhere."""
-        for message in messages:
-            if self._is_over or self._transport is None or self._protocol.state is not State.OPEN:
-                return
+        transport = self._transport
+        if self._is_over or transport is None or transport.is_closing():
+            return
+        if self._protocol.state is not State.OPEN:
+            return
+        is_slow = transport.get_write_buffer_size() > BACKLOG_BYTES
+        out = []
+        for message in _joined(messages):
             if isinstance(message, str):
-                self._protocol.send_text(message.encode())
-            elif self._transport.get_write_buffer_size() > BACKLOG_BYTES:
+                out.append(_masked(frames.TEXT, message.encode()))
+            elif is_slow:
                 self.dropped_bytes += len(message)
             else:
-                self._protocol.send_binary(message)
-        self._flush()
+                out.append(_masked(frames.BINARY, message))
+        if out:
+            transport.write(b"".join(out))  # one write, however many frames there are
 
     def close(self) -> None:
         """Close now (1000): the session is billed for as long as it is open."""
@@ -174,6 +217,36 @@ class AgentSocket(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
+        if self._cutter is None:
+            answer, data = self._cut_answer(data)
+            self._receive(answer)
+            if self._protocol.state is State.OPEN:
+                self._cutter = frames.Cutter(MAX_MESSAGE)
+            else:
+                self._receive(data)  # more of the answer: why we are refused
+                return
+        for kind, pieces in groupby(self._cutter.feed(data), itemgetter(0)):
+            if kind == frames.BINARY:
+                self._tell(b"".join([piece for _, piece in pieces]))
+                continue
+            for _, piece in pieces:
+                if kind == frames.TEXT:
+                    self._tell(piece.decode(errors="replace"))
+                else:
+                    self._receive(piece)
+
+    def _cut_answer(self, data: bytes) -> tuple[bytes, bytes]:
+        """What of these bytes belongs to the answer to our request, and what lies behind it."""
+        seen = self._answer_end + data
+        end = seen.find(END_OF_HEAD)
+        if end < 0:
+            self._answer_end = seen[1 - len(END_OF_HEAD) :]
+            return data, b""
+        end += len(END_OF_HEAD) - len(self._answer_end)
+        return data[:end], data[end:]
+
+    def _receive(self, data: bytes) -> None:
+        """Bytes for the library."""
         self._protocol.receive_data(data)
         # The order is fixed: answers of the protocol first (pongs, the close), then messages.
         self._flush()
@@ -225,16 +298,20 @@ class AgentSocket(asyncio.Protocol):
                 return
             case _:
                 return  # pings and closes are answered by the protocol
-        if frame.fin and not self._is_over:
+        if frame.fin:
             message = b"".join(self._pieces)
-            self._on_message(message.decode(errors="replace") if self._pieces_are_text else message)
+            self._tell(message.decode(errors="replace") if self._pieces_are_text else message)
+
+    def _tell(self, message: str | bytes) -> None:
+        if not self._is_over:
+            self._on_message(message)
 
     def _flush(self) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         chunks = self._protocol.data_to_send()
         if chunks:
-            self._transport.write(b"".join(chunks))  # one write, however many frames there are
+            self._transport.write(b"".join(chunks))
             if not chunks[-1] and self._transport.can_write_eof():
                 self._transport.write_eof()
 

@@ -1,14 +1,14 @@
 """One connection to Redis as a pair of pipes: pipelines go in, answers come out.
 
 The client library connects, with all that belongs to that (TLS, passwords).
-From then on its streams are used as they are, below its commands: a pipeline of a
+From then on its transport is used as it is, below its commands: a pipeline of a
 hundred is one write and, mostly, one read.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 from redis.asyncio.connection import Connection, ConnectionPool
@@ -22,9 +22,6 @@ DEADLINE_S = 10.0
 
 # Between attempts to connect: quick at first, since a restarted Redis is back within the second.
 BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
-
-# Answers are read in pieces of this size: a second of a hundred calls' sound.
-READ_BYTES = 1024 * 1024
 
 # Errors that are not about the command. A new connection loads the scripts and makes the group,
 # finds who is master now, or waits until there is one and it has read its file.
@@ -57,15 +54,20 @@ def bulk(part: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(part), part)
 
 
-class Wire:
-    """A connection that is read in bulk: the answers to a pipeline cost one read, not one each."""
+class Wire(asyncio.Protocol):
+    """A connection that is read in bulk: the answers to a pipeline cost one read, not one each.
 
-    def __init__(self, connection: Connection) -> None:
-        assert connection._reader is not None  # it has connected
-        assert connection._writer is not None
-        self._reader = connection._reader
-        self._writer = connection._writer
-        self._parser = hiredis.Reader(replyError=ResponseError)
+    One pipeline at a time: whoever has written one waits for all of its answers.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._parser = hiredis.Reader(protocolError=RedisConnectionError, replyError=ResponseError)
+        self._answers: list[Answer] = []
+        self._awaited = 0
+        self._whole: asyncio.Future[None] = self._loop.create_future()
+        self._loss: Exception | None = None
         self.is_proven = False
         """Whether a whole pipeline has been answered."""
         self.asked_at: float | None = None
@@ -77,17 +79,22 @@ class Wire:
         Raises:
             RedisError, OSError, TimeoutError: If the connection is of no use any more.
         """
-        answers: list[Answer] = []
-        if count:
-            self.asked_at = asyncio.get_running_loop().time()
-            async with asyncio.timeout(DEADLINE_S):
-                self._writer.write(pipeline)
-                await self._writer.drain()
-                while len(answers) < count:
-                    self._parse(await self._reader.read(READ_BYTES), answers)
-            self.asked_at = None
-            self.is_proven = True
-        return answers
+        if not count:
+            return []
+        if self._loss:
+            raise self._loss
+        self._answers, self._awaited = [], count
+        self._whole = self._loop.create_future()
+        self.asked_at = self._loop.time()
+        deadline = self._loop.call_later(DEADLINE_S, self._fail, TimeoutError("redis is silent"))
+        try:
+            self._transport.write(pipeline)
+            await self._whole
+        finally:
+            deadline.cancel()
+        self.asked_at = None
+        self.is_proven = True
+        return self._answers
 
     async def ask(self, *command: Argument) -> Answer:
         """Send one command. Raises: RedisError, OSError, TimeoutError."""
@@ -98,16 +105,30 @@ class Wire:
 
     def abort(self) -> None:
         """Break the connection, whatever is under way."""
-        self._writer.transport.abort()
+        self._transport.abort()
 
-    def _parse(self, data: bytes, answers: list[Answer]) -> None:
-        if not data:
-            raise RedisConnectionError("closed")
+    def data_received(self, data: bytes) -> None:
         self._parser.feed(data)
-        while (answer := self._parser.gets()) is not False:
-            if isinstance(answer, ResponseError) and str(answer).startswith(NOT_OURS):
-                raise RedisConnectionError(str(answer).partition(" ")[0])
-            answers.append(answer)
+        answers = self._answers
+        try:
+            while (answer := self._parser.gets()) is not False:
+                if isinstance(answer, ResponseError) and str(answer).startswith(NOT_OURS):
+                    raise RedisConnectionError(str(answer).partition(" ")[0])
+                answers.append(answer)
+        except RedisError as exc:
+            self._fail(exc)
+            return
+        if len(answers) >= self._awaited and not self._whole.done():
+            self._whole.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(exc or RedisConnectionError("closed"))
+
+    def _fail(self, exc: Exception) -> None:
+        """The connection is of no use any more; the first reason counts."""
+        self._loss = self._loss or exc
+        if self.asked_at is not None and not self._whole.done():
+            self._whole.set_exception(self._loss)
 
 
 Connect = Callable[[], AbstractAsyncContextManager[Wire]]
@@ -125,7 +146,10 @@ async def connected(url: str) -> AsyncIterator[Wire]:
     try:
         async with asyncio.timeout(DEADLINE_S):  # a host may accept, and then never greet
             await connection.connect()  # type: ignore[no-untyped-call]
-        yield Wire(connection)
+        assert connection._writer is not None  # it has connected
+        wire = Wire(cast(asyncio.Transport, connection._writer.transport))
+        connection._writer.transport.set_protocol(wire)
+        yield wire
     finally:
         await connection.disconnect(nowait=True)
 

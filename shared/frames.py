@@ -1,0 +1,110 @@
+"""The WebSocket frames that carry nearly all of a call, read and written by hand (RFC 6455, 5.2).
+
+A call is a hundred messages a second, each one small, whole and uncompressed. For these a
+protocol's general machine does far more than is needed, so they are cut from the stream here.
+All else (pings, closes, fragments, whatever breaks the rules) is for the library under the socket:
+it is given those frames as they came, whole and in order, and decides.
+
+No I/O here, and no library.
+"""
+
+from collections.abc import Callable
+from struct import Struct
+
+TEXT = 0x81
+BINARY = 0x82
+"""How a frame begins that is a whole message: FIN, and the opcode."""
+
+OTHER = 0
+"""Bytes that are for the library."""
+
+_CLOSE, _PING, _PONG = 0x88, 0x89, 0x8A
+_CONTROL = frozenset({_CLOSE, _PING, _PONG})
+_MASKED = 0x80
+_IS_16_BIT, _IS_64_BIT = 126, 127
+
+_head_16 = Struct("!BBH").pack
+_head_64 = Struct("!BBQ").pack
+
+Unmask = Callable[[bytes, bytes], bytes]
+"""Takes a mask of four bytes off a payload, or puts it on."""
+
+
+class Cutter:
+    """Cuts what one peer sends into messages, and bytes for the library.
+
+    Args:
+        most: Bytes of the longest message; what is longer is for the library to refuse.
+        unmask: For a peer that masks its frames, as a client must; None for a server.
+    """
+
+    def __init__(self, most: int, unmask: Unmask | None = None) -> None:
+        self._most = most
+        self._unmask = unmask
+        self._mask_bit = _MASKED if unmask else 0
+        self._rest = b""
+        self._is_given_up = False
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """What these bytes make whole: (TEXT or BINARY, payload) and (OTHER, bytes), in order.
+
+        With the first frame that is neither a whole message nor a ping or pong, all that follows
+        is for the library: it alone knows what that has begun.
+        """
+        if self._is_given_up:
+            return [(OTHER, data)]
+        if self._rest:
+            data = self._rest + data
+        found: list[tuple[int, bytes]] = []
+        at = 0
+        while not self._is_given_up and (frame := self._frame_at(data, at)):
+            piece, at = frame
+            found.append(piece)
+        self._rest = data[at:]
+        return found
+
+    def _frame_at(self, data: bytes, at: int) -> tuple[tuple[int, bytes], int] | None:
+        """The frame at this place and where it ends; None if not all of it is there."""
+        if len(data) < at + 2:
+            return None
+        kind, second = data[at], data[at + 1]
+        length, start = second & 0x7F, at + 2
+        if length >= _IS_16_BIT:
+            start += 2 if length == _IS_16_BIT else 8
+            if len(data) < start:
+                return None
+            length = int.from_bytes(data[at + 2 : start], "big")
+        is_message = kind in (TEXT, BINARY)
+        is_plain = is_message or (kind in _CONTROL and kind != _CLOSE and start == at + 2)
+        if not is_plain or length > self._most or second & _MASKED != self._mask_bit:
+            self._is_given_up = True
+            return (OTHER, data[at:]), len(data)
+        if self._unmask:
+            start += 4
+        end = start + length
+        if len(data) < end:
+            return None
+        if not is_message:
+            return (OTHER, data[at:end]), end
+        payload = data[start:end]
+        if self._unmask:
+            payload = self._unmask(payload, data[start - 4 : start])
+        return (kind, payload), end
+
+
+def frame(kind: int, payload: bytes) -> bytes:
+    """A message as a server sends it."""
+    return _head(kind, len(payload), 0) + payload
+
+
+def masked(kind: int, payload: bytes, mask: bytes, apply: Unmask) -> bytes:
+    """A message as a client sends it, under a mask that nobody could foretell (RFC 6455, 5.3)."""
+    return _head(kind, len(payload), _MASKED) + mask + apply(payload, mask)
+
+
+def _head(kind: int, length: int, mask_bit: int) -> bytes:
+    if length < _IS_16_BIT:
+        return bytes((kind, mask_bit | length))
+    if length < 0x10000:
+        return _head_16(kind, mask_bit | _IS_16_BIT, length)
+    return _head_64(kind, mask_bit | _IS_64_BIT, length)

@@ -145,6 +145,8 @@ class PhoneWire(WebSocketsSansIOProtocol):
         for kind, piece in self._cutter.feed(data):
             if kind == frames.OTHER:
                 super().data_received(piece)
+            elif kind == frames.TEXT and self._on_text and not self.close_sent:
+                self._on_text(piece)
             else:
                 self.curr_msg_data_type = "text" if kind == frames.TEXT else "bytes"
                 self.frames = [piece]
@@ -154,8 +156,8 @@ class PhoneWire(WebSocketsSansIOProtocol):
         if self._on_text is None or self.close_sent:
             super().send_receive_event_to_app()
             return
-        data, self.frames = b"".join(self.frames), []
-        self._on_text(data if self.curr_msg_data_type == "text" else b"")
+        text, self.frames = b"".join(self.frames), []
+        self._on_text(text if self.curr_msg_data_type == "text" else b"")
 
     async def send(self, message) -> None:  # type: ignore[no-untyped-def]
         if message["type"] == "websocket.close":

@@ -84,10 +84,7 @@ def _media(event: dict[str, Any]) -> Received | None:
     if media.get("track", "inbound") != "inbound":
         return None
     mulaw = a2b_base64(media["payload"], strict_mode=True)
-    timestamp = int(_text(media["timestamp"]))
-    if not 0 <= timestamp < _MAX_COUNT:
-        raise ValueError("timestamp")
-    return Received(_count(event), Audio(mulaw, timestamp))
+    return Received(_number(event["sequenceNumber"], 1), Audio(mulaw, _number(media["timestamp"])))
 
 
 def _start(event: dict[str, Any]) -> Started:
@@ -104,10 +101,14 @@ def _start(event: dict[str, Any]) -> Started:
 
 
 def _count(event: dict[str, Any]) -> int:
-    count = int(_text(event["sequenceNumber"]))
-    if not 0 < count < _MAX_COUNT:
-        raise ValueError("sequenceNumber")
-    return count
+    return _number(event["sequenceNumber"], 1)
+
+
+def _number(text: Any, least: int = 0) -> int:
+    number = int(_text(text))
+    if not least <= number < _MAX_COUNT:
+        raise ValueError("not a count")
+    return number
 
 
 def _digit(value: Any) -> str:

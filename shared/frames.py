@@ -18,8 +18,8 @@ BINARY = 0x82
 OTHER = 0
 """Bytes that are for the library."""
 
-_CLOSE, _PING, _PONG = 0x88, 0x89, 0x8A
-_CONTROL = frozenset({_CLOSE, _PING, _PONG})
+_MESSAGES = frozenset({TEXT, BINARY})
+_PINGS = frozenset({0x89, 0x8A})  # and pongs
 _MASKED = 0x80
 _IS_16_BIT, _IS_64_BIT = 126, 127
 
@@ -42,6 +42,7 @@ class Cutter:
         self._most = most
         self._unmask = unmask
         self._mask_bit = _MASKED if unmask else 0
+        self._mask_bytes = 4 if unmask else 0
         self._rest = b""
         self._is_given_up = False
 
@@ -51,45 +52,52 @@ class Cutter:
         With the first frame that is neither a whole message nor a ping or pong, all that follows
         is for the library: it alone knows what that has begun.
         """
-        if self._is_given_up:
-            return [(OTHER, data)]
         if self._rest:
-            data = self._rest + data
+            data, self._rest = self._rest + data, b""
         found: list[tuple[int, bytes]] = []
-        at = 0
-        while not self._is_given_up and (frame := self._frame_at(data, at)):
-            piece, at = frame
-            found.append(piece)
-        self._rest = data[at:]
+        at, end = 0, len(data)
+        while at < end:
+            head = None if self._is_given_up else self._head_at(data, at, end)
+            if head is None:
+                self._is_given_up = True
+                found.append((OTHER, data[at:]))
+                break
+            kind, start, stop = head
+            if stop > end:
+                self._rest = data[at:]
+                break
+            if kind == OTHER:
+                found.append((OTHER, data[at:stop]))
+            elif self._unmask:
+                found.append((kind, self._unmask(data[start:stop], data[start - 4 : start])))
+            else:
+                found.append((kind, data[start:stop]))
+            at = stop
         return found
 
-    def _frame_at(self, data: bytes, at: int) -> tuple[tuple[int, bytes], int] | None:
-        """The frame at this place and where it ends; None if not all of it is there."""
-        if len(data) < at + 2:
-            return None
+    def _head_at(self, data: bytes, at: int, end: int) -> tuple[int, int, int] | None:
+        """The frame that begins here: its kind, where its payload begins and where it ends.
+
+        Ends behind the data if not all of it is there; None if it is for the library with all
+        that follows.
+        """
+        if end < at + 2:
+            return OTHER, at, end + 1
         kind, second = data[at], data[at + 1]
         length, start = second & 0x7F, at + 2
         if length >= _IS_16_BIT:
             start += 2 if length == _IS_16_BIT else 8
-            if len(data) < start:
-                return None
+            if end < start:
+                return OTHER, at, end + 1
             length = int.from_bytes(data[at + 2 : start], "big")
-        is_message = kind in (TEXT, BINARY)
-        is_plain = is_message or (kind in _CONTROL and kind != _CLOSE and start == at + 2)
-        if not is_plain or length > self._most or second & _MASKED != self._mask_bit:
-            self._is_given_up = True
-            return (OTHER, data[at:]), len(data)
-        if self._unmask:
-            start += 4
-        end = start + length
-        if len(data) < end:
+        if length > self._most or second & _MASKED != self._mask_bit:
             return None
-        if not is_message:
-            return (OTHER, data[at:end]), end
-        payload = data[start:end]
-        if self._unmask:
-            payload = self._unmask(payload, data[start - 4 : start])
-        return (kind, payload), end
+        if kind in _MESSAGES:
+            start += self._mask_bytes
+            return kind, start, start + length
+        if kind in _PINGS and length < _IS_16_BIT:
+            return OTHER, at, start + self._mask_bytes + length
+        return None
 
 
 def frame(kind: int, payload: bytes) -> bytes:

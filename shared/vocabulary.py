@@ -54,9 +54,10 @@ def _reader(kind: type[M]) -> Callable[[list[Any]], M]:
 
     def read(values: list[Any]) -> M:
         # Comparing all types at once passes what our own version writes, frames above all.
-        if list(map(type, values)) != hints:
-            for value, hint in zip(values, hints, strict=False):
-                _check(value, hint)
+        if list(map(type, values)) == hints:
+            return kind(*values)
+        for value, hint in zip(values, hints, strict=False):
+            _check(value, hint)
         return kind(*values[:count])
 
     return read

@@ -7,7 +7,9 @@ It never outlives its parent (see `sim.guard`), and has a session of its own: th
 reaches the parent alone, and Redis is there until the calls are over.
 """
 
+import errno
 import os
+import random
 import re
 import shutil
 import signal
@@ -33,6 +35,11 @@ STOP_S = 5.0
 # Between choosing a free port and Redis binding it, somebody else may.
 _PORT_ATTEMPTS = 3
 _TAKEN = "Address already in use"
+
+# Below those that Linux (32768) and macOS (49152) take for connections that go out.
+_PORTS = range(10_240, 32_768)
+_PORT_TRIES = 50
+_given: set[int] = set()
 
 _POLL_S = 0.01
 _PING_ANSWERED = re.compile(rb"\+PONG\r\n|\r\n-[A-Z]+ ")
@@ -250,15 +257,26 @@ def _wheel_server() -> str | None:
 def free_port(wanted: int = 0) -> int:
     """A TCP port of the loopback interface that nobody uses now; the wanted one, or any.
 
+    One of any is never given twice, and is none that a system takes for a connection that goes
+    out: whoever is to listen there has time to start.
+
     Raises:
-        OSError: If the wanted one is taken.
+        OSError: If the wanted one is taken, or all that were tried.
     """
+    if wanted:  # it may have been ours a moment ago; any port must be nobody's at all
+        return _bind(wanted, reuse=True)
+    for port in random.sample(sorted(set(_PORTS) - _given), _PORT_TRIES):
+        with suppress(OSError):
+            _given.add(_bind(port, reuse=False))
+            return port
+    raise OSError(errno.EADDRINUSE, "no free port found")
+
+
+def _bind(port: int, *, reuse: bool) -> int:
     with socket.socket() as probe:
-        if wanted:  # it may have been ours a moment ago; any port must be nobody's at all
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((HOST, wanted))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+        probe.bind((HOST, port))
+    return port
 
 
 def _answers(port: int, pid: int) -> bool:

@@ -30,6 +30,7 @@ PURE = [
     "replay/difference.py",
     "replay/playback.py",
     "replay/turns.py",
+    "shared/frames.py",
     "shared/keys.py",
     "shared/messages.py",
     "shared/record.py",

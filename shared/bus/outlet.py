@@ -20,8 +20,8 @@ log = logging.getLogger("bus")
 # A live key outlives its last sign of life by this much, then Redis forgets it by itself.
 LIVE_TTL_S = 3600
 
-# Every entry has one field, without a name.
-NO_NAME = bulk(b"")
+# Head, id, field and payload. Every entry has one field, without a name.
+XADD = b"%b$%d\r\n%b\r\n$0\r\n\r\n$%d\r\n%b\r\n"
 
 M = TypeVar("M")
 
@@ -40,10 +40,9 @@ class Outlet(Generic[M]):
 
     def send(self, entry_id: str, message: M) -> None:
         """Append one message. A second one with the same id is dropped by Redis."""
-        packed = self._pack(message)
+        id_, payload = entry_id.encode(), self._pack(message)
         self._link.post_packed(
-            b"%b%b%b%b" % (self._head, bulk(entry_id.encode()), NO_NAME, bulk(packed)),
-            sound=type(message) is Audio,
+            XADD % (self._head, len(id_), id_, len(payload), payload), sound=type(message) is Audio
         )
         if self._is_new:
             self._is_new = False

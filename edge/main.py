@@ -22,7 +22,7 @@ from edge.app import Face, make_app
 from edge.desk import Desk
 from edge.fleet import Fleet
 from edge.server import make_server
-from shared import logs
+from shared import garbage, logs
 from shared.bus import Registry, checks, open_bus
 from shared.settings import BadSetting, Settings, read
 
@@ -96,4 +96,5 @@ def main() -> int:
         sys.stderr.write(f"edge: PORT: {settings.port} on {settings.bind_host} cannot be used\n")
         return 2
     logs.setup(settings.log_level, settings.log_format, "edge")
+    garbage.tame()
     return uvloop.run(serve(settings, answers))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvloop
 
-from shared import logs
+from shared import garbage, logs
 from shared.bus import Bus, BusError, Registry, checks, open_bus, pruning
 from shared.calls import INTERNAL_ERROR, Claim
 from shared.messages import Attach, Dispatched, HungUp, Leaving, Note, Offer, Prepared
@@ -45,6 +45,10 @@ BLIND_FOR_S = 20.0
 
 # Between two calls taken over from a dead worker, so that its calls spread over its peers.
 SPREAD_S = 0.01
+
+# Between two reads under load. The caller's frames may wait for so long: it is the agent's way to
+# the phone on which a `clear` must not, and what is read together goes out together.
+PAUSE_S = 0.005
 
 
 class Worker:
@@ -243,7 +247,7 @@ async def serve(settings: Settings, agents: dict[str, AgentFile], toolbox: Toolb
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     process = f"worker-{secrets.token_hex(4)}"
-    async with open_bus(settings.redis_url, process, settings.lanes) as bus:
+    async with open_bus(settings.redis_url, process, settings.lanes, PAUSE_S) as bus:
         worker = Worker(settings, agents, toolbox, bus)
         bus.on_note = worker.on_note
         log.info("worker started", extra={"worker": process, "places": settings.max_calls})
@@ -264,5 +268,6 @@ def main() -> int:
     logs.setup(settings.log_level, settings.log_format, "worker")
     for warning in warnings:
         log.warning(warning)
+    garbage.tame()
     uvloop.run(serve(settings, agents, toolbox))
     return 0

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from shared import keys
 from shared.bus.inbox import Inbox, name_of
-from shared.bus.lane import Entries, Lane
+from shared.bus.lane import PAUSE_S, Entries, Lane
 from shared.bus.link import expect_success
 from shared.bus.links import Links
 from shared.bus.outlet import LIVE_TTL_S, Journal, Outlet
@@ -41,7 +41,7 @@ M = TypeVar("M")
 class Bus:
     """One process's end of the bus. Made by `open_bus`."""
 
-    def __init__(self, url: str, process: str, lanes: int) -> None:
+    def __init__(self, url: str, process: str, lanes: int, pause: float = PAUSE_S) -> None:
         self.route = open_route(url)
         self.process = process
         self.on_note: Callable[[Note], None] = lambda note: None
@@ -54,6 +54,7 @@ class Bus:
                 Inbox(self._take_note).read,
                 partial(self._wake, lane),
                 partial(self.link.of(keys.inbox(lane, process)).post, "PING"),
+                pause,
             )
             for lane in range(lanes)
         ]
@@ -223,16 +224,19 @@ def _unpack(vocabulary: Vocabulary[M], payload: bytes) -> M | None:
 
 
 @asynccontextmanager
-async def open_bus(url: str, process: str, lanes: int = 1) -> AsyncIterator[Bus]:
+async def open_bus(
+    url: str, process: str, lanes: int = 1, pause: float = PAUSE_S
+) -> AsyncIterator[Bus]:
     """A bus whose tasks live as long as the block; whether Redis is there shows in `is_up`.
 
     Args:
         process: A name that no other process has, and this one has only once: random per start.
+        pause: See `Lane`.
 
     Raises:
         ValueError: If the URL is none that names a Redis.
     """
-    bus = Bus(url, process, lanes)
+    bus = Bus(url, process, lanes, pause)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(bus.run(), name="bus")
         try:

@@ -94,7 +94,8 @@ class Wire(asyncio.Protocol):
             deadline.cancel()
         self.asked_at = None
         self.is_proven = True
-        return self._answers
+        answers, self._answers = self._answers, []
+        return answers
 
     async def ask(self, *command: Argument) -> Answer:
         """Send one command. Raises: RedisError, OSError, TimeoutError."""

@@ -21,8 +21,9 @@ and keys that were pressed, stay: they are the call. Secrets of an agent file ne
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,8 +39,13 @@ SUFFIX = ".call"
 MAGIC = b"holdfast call "
 VERSION = 1
 
-# A bundle comes by mail. Unpacked, an hour of a call is 70 MB; nothing is unpacked beyond this.
+# A bundle comes by mail, so nothing is unpacked beyond these. An hour of a call is 70 MB; an hour
+# of nothing but silence shrinks to a 31st of it, while zlib could go to a thousandth.
 MAX_BYTES = 1 << 30
+MAX_RATIO = 100
+
+# Far above what a process of ours ever writes.
+MAX_MESSAGE = 1 << 20
 
 _HEADER = re.compile(rb"holdfast call (\d{1,9})\n")
 _NAME = re.compile(r"[A-Za-z0-9]{1,64}")
@@ -92,7 +98,7 @@ def load_original(path: Path) -> Original:
             f"use {'a newer one' if version > VERSION else 'the one that made it'}"
         )
     try:
-        original = _original(msgpack.unpackb(_unsqueezed(data[header.end() :])))
+        original = _original(_unsqueezed(data[header.end() :]))
         read(original)
     except (ValueError, TypeError, zlib.error, msgpack.UnpackException):
         raise BadBundle(f"{path} is damaged, or cut short: have it sent or made again") from None
@@ -126,39 +132,76 @@ def _listed(packer: msgpack.Packer, entries: Entries) -> Iterator[bytes]:
 
 def _unsqueezed(data: bytes) -> bytes:
     opened = zlib.decompressobj()
-    content = opened.decompress(data, MAX_BYTES)
+    content = opened.decompress(data, min(MAX_BYTES, MAX_RATIO * (len(data) + MAX_MESSAGE)))
     if not opened.eof or opened.unused_data:
         raise ValueError
     return content
 
 
-def _original(value: Any) -> Original:
-    """What was unpacked, if every part of it is what it must be. Raises: ValueError, TypeError."""
-    call_sid, fields, log, streams, *_ = value
-    if not all(isinstance(part, bytes) for pair in dict(fields).items() for part in pair):
+def _original(content: bytes) -> Original:
+    """What was unpacked, if every part of it is what it must be.
+
+    Read piece by piece: a byte that says "empty map" would become 70 bytes of memory.
+
+    Raises:
+        ValueError, TypeError, msgpack.UnpackException
+    """
+    # Arrays and maps of no items: those that belong here are entered by their headers.
+    source = msgpack.Unpacker(
+        BytesIO(content), max_array_len=0, max_map_len=0, max_bin_len=MAX_MESSAGE
+    )
+    original = Original(*_array(source, _name, _hash, _entries, _streams))
+    if source.tell() != len(content):
+        raise ValueError
+    return original
+
+
+def _array(source: msgpack.Unpacker, *readers: Callable[[msgpack.Unpacker], Any]) -> list[Any]:
+    """The items of an array, each by its reader; further ones are passed over."""
+    further = source.read_array_header() - len(readers)
+    items = [read_item(source) for read_item in readers]
+    if further < 0:
+        raise ValueError
+    for _ in range(further):
+        source.skip()
+    return items
+
+
+def _streams(source: msgpack.Unpacker) -> tuple[OriginalStream, ...]:
+    return tuple(_stream(source) for _ in range(source.read_array_header()))
+
+
+def _stream(source: msgpack.Unpacker) -> OriginalStream:
+    return OriginalStream(*_array(source, _name, _entries, _entries))
+
+
+def _hash(source: msgpack.Unpacker) -> dict[bytes, bytes]:
+    return {_bytes(source): _bytes(source) for _ in range(source.read_map_header())}
+
+
+def _bytes(source: msgpack.Unpacker) -> bytes:
+    value = source.unpack()
+    if not isinstance(value, bytes):
         raise TypeError
-    return Original(_name(call_sid), dict(fields), _entries(log), tuple(map(_stream, streams)))
+    return value
 
 
-def _stream(value: Any) -> OriginalStream:
-    stream_sid, up, down, *_ = value
-    return OriginalStream(_name(stream_sid), _entries(up), _entries(down))
-
-
-def _name(value: Any) -> str:
+def _name(source: msgpack.Unpacker) -> str:
     """A name that becomes part of a key: nothing but letters and digits."""
+    value = source.unpack()
     if not _NAME.fullmatch(value):
         raise ValueError
     return str(value)
 
 
-def _entries(value: Any) -> Entries:
+def _entries(source: msgpack.Unpacker) -> Entries:
     """Entries whose ids Redis will take: each above the one before."""
     last, entries = (0, 0), []
-    for entry_id, message, *_ in value:
+    for _ in range(source.read_array_header()):
+        entry_id, message = _array(source, _bytes, _bytes)
         matched = _ID.fullmatch(entry_id)
         number = (int(matched[1]), int(matched[2])) if matched else last
-        if number <= last or max(number) > _MAX_ID or not isinstance(message, bytes):
+        if number <= last or max(number) > _MAX_ID:
             raise ValueError
         entries.append((entry_id, message))
         last = number

@@ -1,12 +1,18 @@
-"""The real Redis for whoever needs one."""
+"""The real Redis for whoever needs one, and how often a property is tried."""
 
 import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from redis import Redis
 
 from sim.redis import RedisServer
+
+# In the gate the same examples each time; `make fuzz` looks for others, and for longer.
+settings.register_profile("gate", derandomize=True, deadline=None)
+settings.register_profile("fuzz", max_examples=2000, deadline=None, print_blob=True)
+settings.load_profile("gate")
 
 
 @pytest.fixture(scope="session")

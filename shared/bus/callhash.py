@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 
+import orjson
+
 from shared.calls import Call, Ringing, State
 
 
@@ -42,7 +44,7 @@ def call_of(fields: Mapping[bytes, bytes]) -> Call:
         called=text(b"to"),
         agent=text(b"agent"),
         direction=text(b"direction") or "inbound",
-        parameters=json.loads(text(b"parameters") or "{}"),
+        parameters=_parameters(fields.get(b"parameters", b"{}")),
         replays=text(b"replays"),
         transfer=text(b"transfer"),
         started_ms=number(b"started"),
@@ -50,3 +52,10 @@ def call_of(fields: Mapping[bytes, bytes]) -> Call:
         streams=tuple(name[7:].decode() for name in fields if name.startswith(b"stream:")),
         tokens=tuple(name[6:].decode() for name in fields if name.startswith(b"token:")),
     )
+
+
+def _parameters(text: bytes) -> dict[str, str]:
+    match orjson.loads(text):
+        case {**parameters} if all(isinstance(value, str) for value in parameters.values()):
+            return parameters
+    raise ValueError("parameters")

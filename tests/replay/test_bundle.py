@@ -1,6 +1,7 @@
 """Calls as files, and back."""
 
 import asyncio
+import tracemalloc
 import zlib
 from contextlib import suppress
 from dataclasses import replace
@@ -12,13 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from replay.bundle import MAGIC, load_bundle, load_original, save_bundle
+from replay.bundle import MAGIC, MAX_MESSAGE, load_bundle, load_original, save_bundle
 from replay.errors import BadBundle
 from replay.recording import load
 from shared import keys
 from shared.bus import Refused
 from shared.bus.archive import Original, OriginalStream
+from shared.messages import UP, Audio
 from shared.record import ENTRIES, Heard, Transferring
+from shared.sound import SILENT_FRAME
 from tests.replay.calls import archive, log, original, record_call
 
 CALL = "CA" + "3" * 32
@@ -216,6 +219,12 @@ def packed(content: object) -> bytes:
         ["CA1", {b"state": 1}, [], []],
         ["CA1", {}, [], [["MZ1", []]]],
         ["CA1", {}, []],
+        ["CA1", {b"parameters": b"[" * 100_000}, [], []],
+        ["CA1", {b"parameters": b"[]"}, [], []],
+        ["CA1", {}, [[b"1-0", bytes(MAX_MESSAGE + 1)]], []],
+        ["CA1", [], [], []],
+        ["CA1", {}, {}, []],
+        [["CA1"], {}, [], []],
         {},
         7,
     ],
@@ -235,6 +244,45 @@ def test_further_items_are_ignored(tmp_path: Path) -> None:
     assert load_original(path) == Original("CA1", {}, ((b"1-0", b""),), (OriginalStream("MZ1"),))
 
 
+def arrays(count: int) -> bytes:
+    """A list of so many empty maps: a byte each in a file, 70 in memory."""
+    return b"\xdd" + count.to_bytes(4, "big") + b"\x80" * count
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        arrays(2 * 10**7),
+        b"\x94" + arrays(10**7),
+        b"\x94\xa3CA1\x80" + arrays(10**7) + b"\x90",
+        b"\x94\xa3CA1\x80\x91\x92\xc4\x031-0" + arrays(10**7) + b"\x90",
+        b"\x94\xa3CA1\x81\xc4\x01a" + arrays(10**7) + b"\x90\x90",
+        b"\x94\xa3CA1\x80\xdd\xff\xff\xff\xff",
+        b"\x94\xa3CA1\xdf\xff\xff\xff\xff",
+    ],
+)
+def test_a_small_file_takes_no_great_memory(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.call"
+    path.write_bytes(b"holdfast call 1\n" + zlib.compress(content))
+    assert path.stat().st_size < 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadBundle, match="is damaged"):
+            load_bundle(path)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert most < 2 * 100 * (path.stat().st_size + MAX_MESSAGE)
+
+
+def test_the_silence_of_hours_is_no_bomb(tmp_path: Path) -> None:
+    up = tuple((b"%d-0" % (n + 2), UP.pack(Audio(SILENT_FRAME, 20 * n))) for n in range(20_000))
+    call = replace(SMALL, streams=(OriginalStream("MZ1", up),))
+
+    assert load_original(save_bundle(call, tmp_path / "a.call", numbers=True)) == call
+
+
 JSONISH = st.recursive(
     st.none() | st.integers(-9, 9) | st.binary(max_size=4) | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.binary(max_size=4), inner),
@@ -249,6 +297,44 @@ def test_whatever_arrives_is_read_or_refused(
     path = tmp_path_factory.getbasetemp() / "any.call"
     path.write_bytes(packed(content))
     with suppress(BadBundle):  # the only error that load_bundle() documents for a file
+        load_bundle(path)
+
+
+IDS = st.integers(1, 2**64 - 1).map(lambda n: b"%d-0" % n)
+ENTRIES_OF = st.dictionaries(IDS, st.binary(max_size=20), max_size=4).map(
+    lambda entries: tuple(sorted(entries.items(), key=lambda each: int(each[0][:-2])))
+)
+FIELDS = st.dictionaries(
+    st.sampled_from([b"from", b"agent", b"new"]), st.text("abc+1").map(str.encode)
+)
+CALLS = st.builds(
+    Original,
+    st.sampled_from(["CA1", CALL]),
+    FIELDS,
+    ENTRIES_OF,
+    st.lists(
+        st.builds(OriginalStream, st.sampled_from(["MZ1", "MZ2"]), ENTRIES_OF, ENTRIES_OF),
+        max_size=2,
+    ).map(tuple),
+)
+
+
+@given(CALLS, st.integers(0, 400), st.binary(max_size=3))
+def test_whatever_is_saved_is_loaded_and_damaged_it_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, call: Original, at: int, new: bytes
+) -> None:
+    path = save_bundle(call, tmp_path_factory.getbasetemp() / "saved.call", numbers=True)
+    assert load_original(path) == call
+
+    whole = path.read_bytes()
+    path.write_bytes(whole[:at] + new + whole[at + 1 :])
+    with suppress(BadBundle):
+        load_bundle(path)
+    content = zlib.decompress(whole[len(MAGIC) + 2 :])  # damaged where no checksum tells
+    path.write_bytes(
+        whole[: len(MAGIC) + 2] + zlib.compress(content[:at] + new + content[at + 1 :])
+    )
+    with suppress(BadBundle):
         load_bundle(path)
 
 

@@ -11,6 +11,7 @@ converted, with a warning for each thing that became another (`worker.oldshape`)
 
 import copy
 import math
+import os.path
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -40,6 +41,9 @@ EOT_TIMEOUT_S = 5.0
 _TARGET = re.compile(r"\+[1-9][0-9]{4,14}|sips?:[^\s<>\"]+@[^\s<>\"]+")
 
 _PLACEHOLDER = re.compile(r"\$\{([^{}]+)\}")
+
+# Half of a surrogate pair: YAML can write one, UTF-8 cannot.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class BadAgentFile(ValueError):
@@ -141,6 +145,13 @@ def load(path: Path, toolbox: Toolbox = NO_TOOLS) -> tuple[AgentFile, list[str]]
         BadAgentFile: With file, line and field.
     """
     try:
+        return _load(path, toolbox)
+    except RecursionError:
+        raise BadAgentFile(f"{path}: is nested too deep, or contains itself") from None
+
+
+def _load(path: Path, toolbox: Toolbox) -> tuple[AgentFile, list[str]]:
+    try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -166,6 +177,7 @@ def load(path: Path, toolbox: Toolbox = NO_TOOLS) -> tuple[AgentFile, list[str]]
     _check_json(check, parts["agent"], ("agent",))
     _check_json(check, parts["settings"], ("settings",))
     bridge = _bridge(check, parts["bridge"], path.parent, toolbox)
+    _check_json(check, parts["bridge"], ("bridge",))
     file = AgentFile(path.stem, parts["agent"], parts["settings"], bridge)
     return file, [f"{path.name}: {warning}" for warning in warnings]
 
@@ -275,9 +287,19 @@ def _check_json(check: _Check, value: Any, where: tuple[str | int, ...]) -> None
         for number, each in enumerate(value):
             _check_json(check, each, (*where, number))
     else:
-        is_number = isinstance(value, int | float) and math.isfinite(value)
-        is_json = value is None or isinstance(value, str) or is_number
-        check.that(is_json, where, "is not JSON: put it in quotes")
+        check.that(_is_json(value), where, "is not JSON: put it in quotes")
+
+
+def _is_json(value: Any) -> bool:
+    """Whether a single value can be sent, and read wherever it arrives."""
+    match value:
+        case str():
+            return _HALF.search(value) is None
+        case int():
+            return abs(value) < 1 << 64
+        case float():
+            return math.isfinite(value)
+    return value is None
 
 
 _BRIDGE_TYPES: dict[str, tuple[type | UnionType, str]] = {
@@ -314,7 +336,7 @@ def _bridge(check: _Check, data: Any, folder: Path, toolbox: Toolbox) -> Bridge:
     for key in ("apology_sound", "hold_sound"):
         if data.get(key):
             path = folder / data[key]
-            check.that(path.is_file(), ("bridge", key), "no such file")
+            check.that(os.path.isfile(path), ("bridge", key), "no such file")
             values[key] = str(path)
     return Bridge(**values)
 

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.calls import Ringing
+from sim.agent import protocol
 from worker.agents import AgentFile, BadAgentFile, Bridge, choose, load, load_folder
 
 AGENTS = Path(__file__).parents[2] / "agents"
@@ -334,6 +338,36 @@ def test_a_bad_file_is_named_with_line_and_field(
     assert complaint in str(bad.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 3000, "agent: &a {x: *a}", "agent: {x: &a [*a]}", "agent: {}\nbridge: &a {x: *a}"],
+    ids=["deep", "in itself", "list in itself", "bridge in itself"],
+)
+def test_a_file_without_an_end_is_named(agent_file: Write, text: str) -> None:
+    path = agent_file(text)
+
+    with pytest.raises(BadAgentFile, match=r"default\.yaml"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "agent: {x: 0x%s}" % ("f" * 400),
+        "agent: {x: 0x%s}" % ("f" * 5000),
+        'agent: {greeting: "\\ud800"}',
+        'agent: {}\nbridge: {goodbye: "\\ud800"}',
+        "agent: {}\nbridge: {idle_s: .inf}",
+        "agent: {}\nbridge: {idle_s: 0x%s}" % ("f" * 400),
+        "agent: {}\nbridge: {hold_sound: %s}" % ("a" * 300),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_what_could_not_be_sent_or_said_is_refused_at_once(agent_file: Write, text: str) -> None:
+    with pytest.raises(BadAgentFile, match=r"default\.yaml:[12]: (agent|bridge)\."):
+        load(agent_file(text))
+
+
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "default.yaml"
     path.write_bytes(b"\xff\xfe\x00")
@@ -361,3 +395,77 @@ def test_the_parameter_chooses_the_agent_and_else_the_default_answers(agent_file
     assert chosen("sales").name == "sales"
     assert chosen("").name == "default"
     assert chosen("no such agent").name == "default"
+
+
+# -- whatever stands in a file --------------------------------------------------
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.dates()
+    | st.binary(max_size=5)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+    | st.sampled_from(["assistant", "end_call", "transfer_call", "flux", "+15550001111", "v2"])
+)
+NAMES = st.sampled_from(
+    sorted(
+        {"agent", "settings", "bridge", "listen", "think", "speak", "provider", "model", "version"}
+        | {"functions", "url", "headers", "key", "value", "context", "messages", "role", "content"}
+        | {"replay", "type", "prompt", "instructions", "greeting", "keyterms", "voice_id", "tools"}
+        | {"transfers", "idle_s", "hold_sound", "eot_timeout_ms", "goodbye"}
+    )
+)
+YAML: st.SearchStrategy[Any] = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(NAMES, inner, max_size=4)
+        | st.dictionaries(SCALARS, inner, max_size=2)
+    ),
+    max_leaves=12,
+)
+BLOCKS = st.dictionaries(NAMES, YAML, max_size=4)
+FILES = st.builds(
+    lambda agent, settings, bridge: {"agent": agent, "settings": settings, "bridge": bridge},
+    BLOCKS,
+    st.just({}) | BLOCKS,
+    st.just({}) | BLOCKS,
+)
+BROKEN = st.lists(
+    st.sampled_from(
+        ["agent: ", "bridge: ", "&a ", "*a ", "{", "}", "[", "]", "- ", "\n", "\n  ", "<<: ", "? "]
+    )
+    | st.sampled_from(
+        ["!!set ", "!!python/object:os.system ", "!!int x", "0x", "'", '"\\', "|\n", "#", "\t"]
+    ),
+    max_size=15,
+).map("".join)
+
+
+@given(st.text() | BROKEN | (FILES | YAML).map(yaml.safe_dump))
+def test_whatever_a_file_holds_it_makes_an_agent_or_is_named(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    try:
+        agent, _ = load(path)
+    except BadAgentFile as refusal:
+        assert str(refusal).startswith(str(path))  # noqa: PT017 - both ways are right
+        return
+    assert isinstance(agent.uses_flux, bool)
+    assert isinstance(agent.eot_timeout_s, float)
+    told = json.loads(agent.settings_for(RINGING), parse_constant=pytest.fail)
+    assert told["type"] == "Settings" or "type" in agent.settings
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(st.builds(Ringing, TEXT, TEXT, TEXT, parameters=st.dictionaries(TEXT, TEXT)))
+def test_whoever_calls_the_service_understands_the_settings(ringing: Ringing) -> None:
+    agent, _ = load(AGENTS / "default.yaml")
+
+    assert not isinstance(protocol.parse(agent.settings_for(ringing)), protocol.Refusal)

@@ -37,7 +37,7 @@ def canonical(arguments: str) -> str:
     """Arguments in one spelling, whatever the order and the blanks they came in."""
     try:
         return json.dumps(json.loads(arguments or "{}"), sort_keys=True)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments
 
 

@@ -6,6 +6,7 @@ know and that lacks what its name promises is refused.
 """
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -214,9 +215,15 @@ def _cancelled(message: dict[str, Any]) -> Event:
 
 def _latency(message: dict[str, Any]) -> Event:
     # One field a message, or all in one; numbers, or numbers as strings.
-    return LatencyReport(
-        {k: float(v) for k, v in message.items() if k.endswith("_latency") and v is not None}
-    )
+    given = {k: v for k, v in message.items() if k.endswith("_latency") and v is not None}
+    return LatencyReport({_text(name): _seconds(value) for name, value in given.items()})
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not math.isfinite(seconds):
+        raise ValueError("not finite")
+    return seconds
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {

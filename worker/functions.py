@@ -38,7 +38,7 @@ def arguments_in(text: str) -> dict[str, object]:
     """A function's arguments; none if they are no JSON object."""
     try:
         arguments = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return arguments if isinstance(arguments, dict) else {}
 

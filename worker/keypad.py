@@ -31,7 +31,8 @@ class Wanted:
 def wanted(arguments: Mapping[str, object]) -> Wanted:
     """What `collect_digits` was asked for; an agent may ask for anything."""
     text = str(arguments.get("count"))
-    count = min(max(int(text), 1), MAX_DIGITS) if text.isdecimal() else MAX_DIGITS
+    is_number = text.isdecimal() and len(text) < 10  # Python reads no number of 5000 digits
+    count = min(max(int(text), 1), MAX_DIGITS) if is_number else MAX_DIGITS
     return Wanted(count, is_sensitive=arguments.get("sensitive") is True)
 
 

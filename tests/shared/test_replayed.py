@@ -37,3 +37,7 @@ def test_canonical_arguments() -> None:
     assert canonical('{"b": 1,  "a": [2]}') == canonical('{"a":[2],"b":1}') == '{"a": [2], "b": 1}'
     assert canonical("") == "{}"
     assert canonical("no JSON") == "no JSON"
+
+
+def test_arguments_too_deep_for_json_are_no_json() -> None:
+    assert canonical("[" * 100_000) == "[" * 100_000

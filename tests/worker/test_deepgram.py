@@ -10,6 +10,7 @@ from hypothesis import settings as settings_
 from hypothesis import strategies as st
 
 from shared.vocabulary import BadMessage
+from sim.agent import protocol
 from worker.deepgram import (
     AgentAudioDone,
     AgentError,
@@ -197,6 +198,9 @@ REFUSED = [
     '{"type":"FunctionCallCancelled","functions":[{"name":"a"}]}',
     '{"type":"LatencyReport","total_latency":"secret"}',
     '{"type":"LatencyReport","total_latency":[]}',
+    '{"type":"LatencyReport","total_latency":"nan"}',
+    '{"type":"LatencyReport","total_latency":1e999}',
+    r'{"type":"LatencyReport","secret\ud800_latency":1}',
     '{"type":"LatencyReport","total_latency":1' + "0" * 400 + "}",
     '{"type":"Warning","code":7}',
     '{"type":"Error","code":["secret"]}',
@@ -318,3 +322,23 @@ def test_words_stay_out_of_a_repr(event: Event) -> None:
 
 def test_arguments_stay_out_of_a_repr() -> None:
     assert "secret" not in repr(FunctionCallRequest((FunctionCall("a", "b", "secret"),)))
+
+
+@given(st.text(), st.text(), st.text(), st.sampled_from(["default", "queue", "interrupt"]))
+def test_whatever_we_say_the_service_understands(a: str, b: str, c: str, behavior: str) -> None:
+    answer = function_call_response(FunctionCall(a, b, "{}"), c)
+
+    assert protocol.parse(answer) == protocol.FunctionCallResponse(a, b, c)
+    told = protocol.parse(inject_agent_message(a, behavior))
+    assert told == protocol.InjectAgentMessage(a, behavior)
+    assert protocol.parse(inject_user_message(a)) == protocol.InjectUserMessage(a)
+
+
+@given(st.text(), st.lists(st.text(), max_size=3))
+def test_whatever_an_agent_is_told_to_be_the_service_understands(
+    text: str, tags: list[str]
+) -> None:
+    think = {"provider": {"type": "open_ai", "model": text}, "prompt": text}
+    message = settings({"greeting": text, "think": think}, {"tags": tags})
+
+    assert not isinstance(protocol.parse(message), protocol.Refusal)

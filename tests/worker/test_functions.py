@@ -386,3 +386,20 @@ def test_while_keys_or_a_function_are_awaited_nobody_is_asked() -> None:
     idle(call, 30)
 
     assert all(each["type"] != "InjectAgentMessage" for each in call.told())
+
+
+@pytest.mark.parametrize("name", ["transfer_call", "collect_digits", "end_call"])
+@pytest.mark.parametrize(
+    "arguments",
+    ["[" * 100_000, '{"target":' * 100_000, '{"count": "%s"}' % ("9" * 5000), '{"count": 1e999}'],
+    ids=["deep", "deep target", "long count", "endless count"],
+)
+def test_arguments_that_no_model_should_write_end_no_call(name: str, arguments: str) -> None:
+    call = talking(tools=(name,), transfers={"sales": "+15550000"})
+    function = {"id": "f-1", "name": name, "arguments": arguments}
+
+    call.says(json.dumps({"type": "FunctionCallRequest", "functions": [function]}))
+    call.wait(10)
+
+    answers = [each for each in call.told() if each["type"] == "FunctionCallResponse"]
+    assert [each["id"] for each in answers] == ["f-1"]

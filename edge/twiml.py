@@ -1,5 +1,6 @@
 """What Twilio is told to do with a call: TwiML documents."""
 
+import re
 from collections.abc import Mapping
 
 from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
@@ -8,6 +9,8 @@ AFTER_PATH = "/twilio/after"
 
 BUSY = "All our lines are busy. Please call again later."
 APOLOGY = "Sorry, something went wrong on our side. Please call again later."
+
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def connect(stream_url: str, parameters: Mapping[str, str], notice: str = "") -> str:
@@ -18,11 +21,11 @@ def connect(stream_url: str, parameters: Mapping[str, str], notice: str = "") ->
     """
     document = VoiceResponse()
     if notice:
-        document.say(notice)
+        document.say(_xml(notice))
     verb = Connect(action=AFTER_PATH, method="POST")
     stream = verb.stream(url=stream_url)
     for name, value in parameters.items():
-        stream.parameter(name=name, value=value)
+        stream.parameter(name=_xml(name), value=_xml(value))
     document.append(verb)
     document.redirect(AFTER_PATH, method="POST")
     return str(document)
@@ -36,12 +39,12 @@ def dial(target: str, caller_id: str = "") -> str:
         caller_id: The number that is shown; empty: the caller's own.
     """
     document = VoiceResponse()
-    shown = {"caller_id": caller_id} if caller_id else {}
+    shown = {"caller_id": _xml(caller_id)} if caller_id else {}
     verb = Dial(action=AFTER_PATH, method="POST", **shown)
     if target.startswith(("sip:", "sips:")):
-        verb.sip(target)
+        verb.sip(_xml(target))
     else:
-        verb.number(target)
+        verb.number(_xml(target))
     document.append(verb)
     return str(document)
 
@@ -50,7 +53,7 @@ def hang_up(say: str = "") -> str:
     """Put the phone down, after a last word if there is one."""
     document = VoiceResponse()
     if say:
-        document.say(say)
+        document.say(_xml(say))
     document.hangup()
     return str(document)
 
@@ -58,3 +61,8 @@ def hang_up(say: str = "") -> str:
 def nothing() -> str:
     """An answer for a call that is over already."""
     return str(VoiceResponse())
+
+
+def _xml(text: str) -> str:
+    """A text without the characters that XML has no way to write."""
+    return _NOT_XML.sub("", text)

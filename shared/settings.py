@@ -7,7 +7,7 @@ A bad value stops the process with the key's name; secrets never show in a repr.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from math import inf, isfinite
-from pathlib import Path
+from os.path import isfile
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -200,7 +200,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def _is_file(path: str) -> bool:
-    return not path or Path(path).is_file()
+    return not path or isfile(path)  # False, too, for what can be no path
 
 
 def _is_module(name: str) -> bool:

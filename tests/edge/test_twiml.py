@@ -1,5 +1,9 @@
 """The documents that Twilio is given, read as strictly as Twilio reads them."""
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from edge import twiml
 from sim.phone.twiml import Connect, Dial, Hangup, Redirect, Say, Stream, parse
 
@@ -54,3 +58,39 @@ def test_a_transfer_to_a_sip_address() -> None:
     assert parse(document) == (Dial("sip:desk@pbx.example.com?x=1&y=2", "/twilio/after"),)
     assert "<Sip>" in document
     assert "<Number>" in twiml.dial("+15557654321")
+
+
+@pytest.mark.parametrize("odd", ["\x00", "\x0b", "\x1f", "\ud800", "\ufffe", "\uffff"])
+def test_what_xml_cannot_write_is_left_out(odd: str) -> None:
+    say, connect, _ = parse(twiml.connect(STREAM, {"a": f"x{odd}y"}, f"Q{odd}A"))
+
+    assert say == Say("QA")
+    assert isinstance(connect, Connect)
+    assert connect.stream.parameters == (("a", "xy"),)
+
+
+# Of any character, and often of those that XML writes in another way, or not at all.
+ANY = st.text(max_size=60) | st.text(
+    "\x00\x08\t\n\r\x1f <>&\"'\x7f\x85\ud800\ufffe\U0001f600", max_size=9
+)
+
+
+@given(ANY, ANY)
+def test_whatever_is_said_and_passed_on_twilio_can_read(notice: str, value: str) -> None:
+    *said, connect, redirect = parse(twiml.connect(STREAM, {"a": value}, notice))
+
+    assert [type(verb) for verb in said] == [Say] * bool(notice)
+    assert isinstance(connect, Connect)
+    assert connect.stream.url == STREAM
+    assert redirect == Redirect("/twilio/after")
+    if value.isprintable():
+        assert connect.stream.parameters == (("a", value),)
+
+
+@given(ANY, ANY)
+def test_whoever_is_dialled_twilio_can_read(target: str, caller_id: str) -> None:
+    (dialled,) = parse(twiml.dial(f"+1555{target}", caller_id))
+
+    assert isinstance(dialled, Dial)
+    assert dialled.number.startswith("+1555")
+    assert parse(twiml.hang_up(f"Bye {target}"))[1:] == (Hangup(),)

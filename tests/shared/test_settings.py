@@ -5,6 +5,8 @@ from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.settings import DEEPGRAM_AGENT_URL, BadSetting, Settings, read
 
@@ -255,3 +257,32 @@ def test_readme_names_every_setting() -> None:
     named = set(re.findall(r"[A-Z][A-Z0-9_]+", (ROOT / "README.md").read_text()))
 
     assert KEYS - named == set()
+
+
+@pytest.mark.parametrize("key", ["BUSY_TWIML", "FALLBACK_TWIML"])
+@pytest.mark.parametrize("path", ["a" * 5000, "a\x00b", "\udcff"])
+def test_what_no_file_can_be_called_is_no_file(key: str, path: str) -> None:
+    with pytest.raises(BadSetting, match=f"{key}: must be the path"):
+        read({key: path})
+
+
+SECRET = "s3cr3t"
+VALUES = st.sampled_from(
+    ["on", "0", "-1", "1e999", "nan", "1_0", "\u0662", "9" * 5000, "a.b", "/", "\udcff", "text"]
+    + [f"{scheme}://{SECRET}" for scheme in ("http", "wss", "redis", "redis+cluster", "unix")]
+    + [f"redis://:{SECRET}@h:x", f"redis+sentinel://:{SECRET}@h", f"redis://[{SECRET}"]
+) | st.text(max_size=20)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(KEYS)), VALUES))
+def test_whatever_is_set_is_read_or_refused_by_its_key(environ: dict[str, str]) -> None:
+    try:
+        settings = read(environ)
+    except BadSetting as refusal:
+        told = str(refusal)
+        assert told.partition(":")[0] in KEYS
+        assert SECRET not in told
+    else:
+        shown = repr(settings)
+        for key in ("REDIS_URL", "DEEPGRAM_API_KEY", "TWILIO_AUTH_TOKEN"):
+            assert f"{key.lower()}=" not in shown

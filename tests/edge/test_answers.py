@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge import twiml
 from edge.answers import Answers, read_answers
@@ -83,3 +85,26 @@ def test_an_edge_with_such_a_file_does_not_start(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert done.stderr == "edge: BUSY_TWIML: its root must be <Response>, not <Reply>\n"
+
+
+DOCUMENTS = st.binary(max_size=200) | st.lists(
+    st.sampled_from(
+        ["<Response>", "</Response>", "<Say>", "</Say>", "<!DOCTYPE a [", "<!ENTITY b 'c'>", "]>"]
+    )
+    | st.sampled_from(
+        ["&b;", "&#0;", "<?xml version='1.0' encoding='utf-16'?>", "<a b='c'/>", "x", "\x00"]
+    ),
+    max_size=12,
+).map(lambda parts: "".join(parts).encode())
+
+
+@given(DOCUMENTS)
+def test_whatever_a_file_holds_is_taken_as_it_is_or_refused_with_its_key(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    try:
+        taken = answers(tmp_path_factory.getbasetemp(), "BUSY_TWIML", content)
+    except BadSetting as refusal:
+        assert str(refusal).startswith("BUSY_TWIML: ")  # noqa: PT017 - both ways are right
+    else:
+        assert taken.busy.encode() == content

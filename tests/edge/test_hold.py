@@ -1,6 +1,10 @@
 """The line for a caller whom no worker serves: when it may be said, and what ends it."""
 
+from collections.abc import Callable
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge import hold
 from edge.hold import Hold
@@ -207,3 +211,103 @@ def test_a_line_that_plays_on_is_asked_for_once() -> None:
 
 def test_marks_of_workers_are_not_ours() -> None:
     assert not any(hold.is_ours(f"{epoch:x}-1") for epoch in (1, 0xED9E, 1790000000000))
+
+
+class Phone:
+    """A caller's phone, its edge and its worker in small, of which nothing goes unchecked."""
+
+    def __init__(self) -> None:
+        self.hold, self.now = Hold(LINE), 100.0
+        self.queue: list[Down] = []
+        self.since: float | None = None
+        self.lines: list[float] = []
+        self.marks: set[str] = set()
+
+    def send(self, messages: list[Down]) -> None:
+        for message in messages:
+            if isinstance(message, Mark):
+                assert message.name not in self.marks
+                assert hold.is_ours(message.name)
+                self.marks.add(message.name)
+            self.queue.append(message)
+
+    def worker_says(self) -> None:
+        """A served call's sound: nothing of our line is heard after it."""
+        self.since = None
+        self.hold.served()
+        if self.hold.before(OWNER):
+            self.clear()
+        assert self.hold.line not in self.queue
+        assert self.hold.before(OWNER) == []
+        self.queue.append(OWNER)
+
+    def worker_is_gone(self) -> None:
+        self.since = self.now if self.since is None else self.since
+        self.hold.unserved(self.now, had_owner=True)
+
+    def clear(self) -> None:
+        self.queue.clear()
+        self.hold.cleared()
+
+    def play(self) -> None:
+        """All that was sent is played, and its marks come back."""
+        for message in self.queue:
+            if isinstance(message, Mark):
+                self.hold.echo(message.name)
+        self.queue.clear()
+
+    def caller_says(self, mulaw: bytes) -> None:
+        was_playing = self.hold.is_playing
+        if self.hold.hear(mulaw, self.now):
+            assert was_playing
+            self.clear()
+            assert not self.hold.is_playing
+
+    def look(self, seconds: float) -> None:
+        """What the edge does from time to time."""
+        self.now += seconds
+        self.send(self.hold.ask())
+        assert self.hold.ask() == []
+        if self.hold.is_due(self.now):
+            assert self.since is not None
+            assert OWNER not in self.queue
+            assert self.hold.line not in self.queue
+            assert not self.lines or self.now - self.lines[-1] >= hold.FIRST_AFTER_OWNER_S
+            self.lines.append(self.now)
+            self.send(self.hold.say(self.now))
+        assert self.hold.is_hopeless(self.now) == (
+            self.since is not None and self.now - self.since > hold.GIVE_UP_AFTER_S
+        )
+
+
+STEPS = st.lists(
+    st.sampled_from(
+        [Phone.worker_says, Phone.worker_is_gone, Phone.worker_is_gone, Phone.clear, Phone.play]
+        + [lambda phone, each=each: phone.look(each) for each in (0.05, 0.6, 2.0, 9.0)]
+        + [lambda phone, each=each: phone.caller_says(each) for each in (LOUD, LOUD * 4)]
+        + [lambda phone: phone.caller_says(SILENT_FRAME)]
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_whatever_happens_nobody_is_talked_over(steps: list[Callable[[Phone], None]]) -> None:
+    phone = Phone()
+    for step in steps:
+        step(phone)
+
+
+@given(STEPS)
+def test_a_caller_whom_nobody_serves_hears_the_line(steps: list[Callable[[Phone], None]]) -> None:
+    phone = Phone()
+    for step in steps:
+        step(phone)
+    phone.worker_is_gone()
+    phone.lines.clear()
+
+    for _ in range(40):
+        phone.look(0.5)
+        phone.play()
+
+    assert phone.lines

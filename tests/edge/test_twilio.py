@@ -337,3 +337,13 @@ def test_the_carrier_reads_marks_and_clears(name: str) -> None:
 
     assert wire.parse(writer.render(Mark(name)).decode(), STREAM) == wire.Mark(name)
     assert wire.parse(writer.render(Clear()).decode(), STREAM) == wire.Clear()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 2**53 - 1))
+def test_what_the_carrier_says_is_what_was_meant(text: str, timestamp: int) -> None:
+    carrier = wire.Renderer("AC" + "0" * 32, CALL, STREAM)
+
+    assert parse(carrier.start({text: text})) == Started(CALL, STREAM, 1, {text: text})
+    sound = text.encode()
+    assert parse(carrier.media(timestamp, sound)) == Received(2, Audio(sound, timestamp))
+    assert parse(carrier.mark(text), 7) == Received(3, Mark(text, 7))

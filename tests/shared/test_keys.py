@@ -1,6 +1,8 @@
 """The names on the bus."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from shared import keys
@@ -55,3 +57,14 @@ def test_calls_spread_over_all_lanes() -> None:
     lanes = {keys.lane_of(f"CA{number:032x}", 8) for number in range(200)}
 
     assert lanes == set(range(8))
+
+
+@given(st.integers(1, 64), st.text())
+def test_whatever_a_call_is_called_all_of_it_lies_in_its_lane(lanes: int, name: str) -> None:
+    lane = keys.lane_of(name, lanes)
+    makers = (keys.call, keys.log, keys.up, keys.down, keys.inbox)
+
+    assert 0 <= lane < lanes
+    assert {keys.tag_of(make(lane, name)) for make in makers} == {str(lane)}
+    slots = {key_slot(make(lane, name).encode()) for make in makers}
+    assert slots == {key_slot(b"{%d}" % lane)}

@@ -1,16 +1,16 @@
 """The codec of the bus: what it writes, what it reads of other versions, what it refuses."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, get_args
 
 import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.calls import DISPATCHES
-from shared.messages import DOWN, NOTES, UP
-from shared.record import ENTRIES
+from shared.calls import DISPATCHES, Ringing
+from shared.messages import DOWN, NOTES, UP, Down, Note, Up
+from shared.record import ENTRIES, Entry
 from shared.vocabulary import BadMessage, Vocabulary
 
 
@@ -184,3 +184,32 @@ def test_whatever_arrives_is_read_ignored_or_refused(
     # What was read is whole: it can be written again, and reads the same.
     if message is not None:
         assert repr(vocabulary.unpack(vocabulary.pack(message))) == repr(message)
+
+
+SENT: dict[object, st.SearchStrategy[Any]] = {
+    int: INTS,
+    str: st.text(st.characters(exclude_categories=["Cs"])),
+    bytes: st.binary(),
+    float: st.floats(allow_nan=False),
+    bool: st.booleans(),
+    dict[str, str]: st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+    dict[str, float]: st.dictionaries(st.text(max_size=5), st.floats(allow_nan=False), max_size=3),
+}
+KINDS = [
+    (vocabulary, kind)
+    for vocabulary, union in [(UP, Up), (DOWN, Down), (NOTES, Note), (ENTRIES, Entry)]
+    for kind in get_args(union)
+] + [(DISPATCHES, Ringing)]
+
+
+@given(st.sampled_from(KINDS), st.data())
+def test_whatever_is_written_is_read_by_every_version(
+    case: tuple[Vocabulary[Any], Any], data: st.DataObject
+) -> None:
+    vocabulary, kind = case
+    message = kind(**{each.name: data.draw(SENT[each.type]) for each in fields(kind)})
+    packed = vocabulary.pack(message)
+
+    assert vocabulary.unpack(packed) == message
+    newer = [*msgpack.unpackb(packed), data.draw(SCALARS)]
+    assert vocabulary.unpack(msgpack.packb(newer)) == message

@@ -1,6 +1,8 @@
 """The forms of REDIS_URL."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.bus.address import Address, Kind, parse
 
@@ -84,3 +86,27 @@ def test_a_refusal_does_not_show_the_password(url: str) -> None:
 @pytest.mark.parametrize("url", ["redis+sentinel://u:4711@h/m", "redis+cluster://u:4711@h"])
 def test_a_password_shows_in_no_repr(url: str) -> None:
     assert "4711" not in repr(parse(url))
+
+
+PASSWORD = "s3cr3t"
+PARTS = st.sampled_from(
+    ["redis", "rediss", "unix", "+sentinel", "+cluster", "://", f"u:{PASSWORD}@", "host", ":6379"]
+) | st.sampled_from(
+    [":", ",", "/", "[::1]", "[", "@", "?a=b", "#", "0", "\u2100", "\u0662", "%00", "\x00", " "]
+)
+
+
+@given(st.text() | st.lists(PARTS, max_size=12).map("".join))
+def test_whatever_is_given_is_read_or_refused_without_its_password(url: str) -> None:
+    try:
+        address = parse(url)
+    except ValueError as refusal:
+        assert PASSWORD not in str(refusal)  # noqa: PT017 - both ways are right
+        assert refusal.__cause__ is None  # noqa: PT017
+        return
+    # A password that was put where names belong is none: f"u:{PASSWORD}@" alone makes it one.
+    if f"u:{PASSWORD}@" in url and url.count("@") == 1:
+        assert PASSWORD not in repr(address)
+    for host, port in address.places:
+        assert host
+        assert 0 < port < 65536

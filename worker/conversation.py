@@ -725,6 +725,7 @@ class Conversation:
             return
         self.state = State.OVER
         self._timers.stop_all()
+        self._functions.new_agent()  # what ends now is for the log alone
         self._effects.connect = False
         if cause == TRANSFERRED:
             self._effects.transfer = self._transfer_to

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as settings_
 from hypothesis import strategies as st
 
 from shared.vocabulary import BadMessage
@@ -258,7 +257,6 @@ def test_whatever_arrives_is_read_or_refused(frame: str | bytes) -> None:
         parse(frame)
 
 
-@settings_(max_examples=50)
 @given(TYPES, BODIES)
 def test_what_was_read_can_be_written_to_the_log(kind: str, body: dict[str, Any]) -> None:
     from shared.record import ENTRIES, Heard, Said

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.messages import Digit, Move
+from shared.messages import Digit, Ended, Move
 from shared.record import (
     Ending,
     Over,
@@ -403,3 +403,16 @@ def test_arguments_that_no_model_should_write_end_no_call(name: str, arguments: 
 
     answers = [each for each in call.told() if each["type"] == "FunctionCallResponse"]
     assert [each["id"] for each in answers] == ["f-1"]
+
+
+def test_a_function_that_ends_after_the_call_is_for_the_log_alone() -> None:
+    call = talking(tools=("book",), own_tools={"book": ""})
+    call.says(asks("book"))
+    call.caller(Ended("caller hung up"))
+    call.forget()
+
+    call.answers("booked")
+
+    assert call.log() == [ToolAnswered("id-book", "book", "booked", 1)]
+    assert call.agent() == []
+    assert call.phone() == []

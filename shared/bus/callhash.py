@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
@@ -55,7 +56,8 @@ def call_of(fields: Mapping[bytes, bytes]) -> Call:
 
 
 def _parameters(text: bytes) -> dict[str, str]:
-    match orjson.loads(text):
-        case {**parameters} if all(isinstance(value, str) for value in parameters.values()):
-            return parameters
-    raise ValueError("parameters")
+    parameters: Any = orjson.loads(text)
+    is_read = isinstance(parameters, dict)
+    if not is_read or not all(isinstance(value, str) for value in parameters.values()):
+        raise ValueError("parameters")
+    return dict(parameters)

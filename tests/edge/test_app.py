@@ -1,11 +1,15 @@
 """The edge's routes, in this process, on a real Redis."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
 from edge import twiml
@@ -570,3 +574,57 @@ async def test_without_redis_a_caller_hears_an_apology() -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
     async with an_edge(url, wait=False) as edge:
         assert await edge.verbs("/twilio/voice") == (Say(twiml.APOLOGY), Hangup())
+
+
+# -- whatever is posted ---------------------------------------------------------
+
+CALLER = "4711-0815"
+VALUES = st.text(max_size=9) | st.sampled_from(
+    [
+        CALLER,
+        "completed",
+        "busy",
+        "answered",
+        "in-progress",
+        "outbound-dial",
+        "\x00",
+        "\ud800",
+        CALL,
+    ]
+)
+BODIES = st.binary(max_size=60) | st.builds(
+    lambda fields, more: urlencode([*fields.items(), *more], errors="replace").encode(),
+    st.dictionaries(st.sampled_from([*FORM, "DialCallStatus", "x"]), VALUES).map(FORM.__or__),
+    st.lists(st.tuples(st.sampled_from(["CallSid", "CallStatus"]), VALUES), max_size=1),
+)
+PATHS = st.sampled_from(["/twilio/voice", "/twilio/after", "/twilio/status"])
+QUERIES = st.sampled_from(["", "?", "?agent=%ff%00", "?agent=a&agent=b", "?%", f"?agent={CALLER}"])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(PATHS, QUERIES, BODIES)
+async def test_whatever_is_posted_is_answered_with_twiml_or_refused(
+    edge: Edge, caplog: pytest.LogCaptureFixture, path: str, query: str, body: bytes
+) -> None:
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG, "edge"):
+        response = await edge.client.post(path + query, content=body)
+
+    assert response.status_code in (200, 204, 400)
+    if response.status_code == 200:
+        assert isinstance(parse(response.content, allow_ws=True), tuple)
+    logged = [vars(each) for each in caplog.records if each.name == "edge"]
+    assert CALLER not in response.text + repr(logged)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(PATHS, QUERIES, BODIES, st.none() | st.text("0123456789abcdefABCDEF+/=", max_size=30))
+async def test_whatever_is_posted_without_a_signature_is_refused(
+    signed: Edge, path: str, query: str, body: bytes, signature: str | None
+) -> None:
+    headers = {} if signature is None else {"X-Twilio-Signature": signature}
+
+    response = await signed.client.post(path + query, content=body, headers=headers)
+
+    assert response.status_code == 403
+    assert await calls(signed) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -289,7 +289,6 @@ JSONISH = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(JSONISH)
 def test_whatever_arrives_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, content: object

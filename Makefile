@@ -4,14 +4,16 @@
 # make check  format, lint, types
 # make faults every fault of the table, done to real processes: what callers heard of it
 # make soak   the same with 10,000 dropped calls and a minute of talk after each fault: 20 minutes
+# make fuzz   whatever the two protocols' readers may be sent: a minute each, after more of each property
 # make bench  load figures against the plain one-process server: ten minutes, a report in bench/
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+FUZZ_S ?= 60
 
-.PHONY: run demo test check faults soak bench format clean
+.PHONY: run demo test check faults soak fuzz bench format clean
 
 run: $(READY)
 	@$(BIN)/python -m sim demo --serve
@@ -32,6 +34,11 @@ faults: $(READY)
 
 soak: $(READY)
 	@$(BIN)/python -m sim faults --soak
+
+fuzz: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
+	@$(BIN)/python -m pytest -q -n 2 -m hypothesis --hypothesis-profile fuzz -o timeout=1800
 
 bench: $(READY)
 	@$(BIN)/python -m sim load --matrix --to bench

@@ -263,6 +263,10 @@ def _check_agent(check: _Check, agent: Any) -> None:
     check.that(isinstance(agent, dict), ("agent",), "must be a mapping (Deepgram's agent block)")
     greeting = agent.get("greeting", "")
     check.that(isinstance(greeting, str), ("agent", "greeting"), "must be a text")
+    context = agent.get("context", {})
+    check.that(isinstance(context, dict), ("agent", "context"), "must be a mapping")
+    messages = context.get("messages", [])
+    check.that(isinstance(messages, list), ("agent", "context", "messages"), "must be a list")
     for part in ("listen", "think", "speak"):
         block = agent.get(part, {})
         is_list = isinstance(block, list)

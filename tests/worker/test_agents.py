@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared.calls import Ringing
 from sim.agent import protocol
 from worker.agents import AgentFile, BadAgentFile, Bridge, choose, load, load_folder
+from worker.history import Past, with_past
 
 AGENTS = Path(__file__).parents[2] / "agents"
 RINGING = Ringing("CA1", caller="+15550100", called="+15550199")
@@ -357,6 +358,8 @@ def test_a_file_without_an_end_is_named(agent_file: Write, text: str) -> None:
         "agent: {x: 0x%s}" % ("f" * 5000),
         'agent: {greeting: "\\ud800"}',
         'agent: {}\nbridge: {goodbye: "\\ud800"}',
+        "agent: {context: }",
+        "agent: {context: {messages: }}",
         "agent: {}\nbridge: {idle_s: .inf}",
         "agent: {}\nbridge: {idle_s: 0x%s}" % ("f" * 400),
         "agent: {}\nbridge: {hold_sound: %s}" % ("a" * 300),
@@ -457,8 +460,12 @@ def test_whatever_a_file_holds_it_makes_an_agent_or_is_named(
         return
     assert isinstance(agent.uses_flux, bool)
     assert isinstance(agent.eot_timeout_s, float)
-    told = json.loads(agent.settings_for(RINGING), parse_constant=pytest.fail)
+    settings = agent.settings_for(RINGING)
+    told = json.loads(settings, parse_constant=pytest.fail)
     assert told["type"] == "Settings" or "type" in agent.settings
+    past = Past(messages=({"type": "History", "role": "user", "content": "Hi."},), turns=1)
+    again = json.loads(with_past(settings, past, answer_owed=False))
+    assert again["agent"]["context"]["messages"][-1] == past.messages[-1]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

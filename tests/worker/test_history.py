@@ -1,10 +1,13 @@
 """A call's past, folded from its log: each rule of "Resume" with the entries that show it."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.calls import Ringing
 from shared.record import (
@@ -25,6 +28,7 @@ from shared.record import (
     ToolAnswered,
     ToolAsked,
 )
+from sim.agent import protocol
 from worker.agents import load
 from worker.functions import UNKNOWN_OUTCOME
 from worker.history import Past, fold, with_past
@@ -327,3 +331,43 @@ def test_a_first_turn_that_is_injected_leaves_no_empty_context(settings: str) ->
 
     assert "context" not in agent
     assert "greeting" not in agent
+
+
+# -- whatever a log holds -------------------------------------------------------
+
+# Few numbers and names, so that entries meet each other.
+HELD: dict[object, st.SearchStrategy[Any]] = {
+    int: st.integers(-1, 6) | st.integers(-(2**63), 2**63 - 1),
+    str: st.sampled_from(["", "a", "c1", "collect_digits", "Two words.", '{"count":4}', "[[["])
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=9),
+    bool: st.booleans(),
+    dict[str, float]: st.just({"total_latency": 0.5}),
+}
+ENTRY = st.sampled_from(get_args(Entry)).flatmap(
+    lambda kind: st.builds(kind, **{each.name: HELD[each.type] for each in fields(kind)})
+)
+LOGS = st.lists(st.tuples(st.integers(0, 2**53), ENTRY), max_size=25)
+AGENT = json.dumps(
+    {
+        "type": "Settings",
+        "audio": {
+            "input": {"encoding": "mulaw", "sample_rate": 8000},
+            "output": {"encoding": "mulaw", "sample_rate": 8000, "container": "none"},
+        },
+        "agent": {"greeting": "Hello."},
+    }
+)
+
+
+@given(LOGS, st.dictionaries(st.integers(-1, 6), st.integers(0, 9000)), st.booleans())
+def test_whatever_a_log_holds_a_new_agent_can_be_told_of_it(
+    log: list[tuple[int, Entry]], sounded: dict[int, int], answer_owed: bool
+) -> None:
+    past = fold(log, sounded)
+
+    told = protocol.parse(with_past(AGENT, past, answer_owed=answer_owed))
+    assert not isinstance(told, protocol.Refusal)
+    assert past.turns >= 0
+    assert isinstance(past.is_poison, bool)
+    for cut in past.cut_short:
+        assert cut.heard_ms >= 0

@@ -135,7 +135,15 @@ def _interruptions(call: Timeline) -> Iterator[int]:
 
 def _is_called(wanted: Called, turns: list[Exchange]) -> bool:
     asked = (tool for turn in turns for tool in turn.tools if tool.name == wanted.name)
-    return any(_has(json.loads(tool.arguments), wanted.arguments) for tool in asked)
+    return any(_has(_read(tool.arguments), wanted.arguments) for tool in asked)
+
+
+def _read(arguments: str) -> Any:
+    """A function's arguments; None if the agent wrote no JSON."""
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _has(arguments: Any, wanted: dict[str, Any]) -> bool:

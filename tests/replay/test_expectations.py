@@ -54,6 +54,13 @@ def test_an_expectation_is_met_or_not(expected: Expectations, is_met: bool) -> N
     assert met(expected) == [is_met]
 
 
+@pytest.mark.parametrize("arguments", ["", "{", "7", "[" * 100_000], ids=lambda text: text[:3])
+def test_a_function_asked_for_without_json_is_not_the_one_expected(arguments: str) -> None:
+    log = [*LOG, (960, record.ToolAsked("c2", "cancel", arguments, 1, AT[800]))]
+
+    assert met(Expectations(calls=(Called("cancel", {"day": "Monday"}),)), log) == [False]
+
+
 def test_an_agent_that_speaks_over_the_caller_interrupts() -> None:
     heard = up(6, [(500, "m0"), (1500, "m1")], loud=(200, 2000))
     log: Log = [

@@ -4,7 +4,7 @@
 # make check  format, lint, types
 # make faults every fault of the table, done to real processes: what callers heard of it
 # make soak   the same with 10,000 dropped calls and a minute of talk after each fault: 20 minutes
-# make fuzz   whatever the two protocols' readers may be sent: a minute each, after more of each property
+# make fuzz   whatever can be sent to what reads foreign messages, a minute each, then more of each property
 # make bench  load figures against the plain one-process server: ten minutes, a report in bench/
 
 PYTHON ?= python3

@@ -1,6 +1,6 @@
-"""Coverage-guided fuzzing of what reads the two foreign protocols, for a bounded time.
+"""Coverage-guided fuzzing of what reads foreign messages and frames, for a bounded time.
 
-    python -m tests.fuzz [--seconds 60] [twilio] [deepgram]
+    python -m tests.fuzz [--seconds 60] [twilio] [deepgram] [frames]
     python -m tests.fuzz --again fuzz/twilio/crash-...        one finding once more
 
 Inputs grow in `fuzz/NAME/corpus` from those in `tests/fuzz/corpus/NAME`. What a target raises on
@@ -15,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FOUND = Path("fuzz")
-NAMES = ("twilio", "deepgram")
+NAMES = ("twilio", "deepgram", "frames")
 
 # An input that takes longer, or needs more, is a finding as well.
 LIMITS = ("-timeout=5", "-rss_limit_mb=1024", "-max_len=8192")

@@ -5,8 +5,13 @@ A target takes one input of any bytes and returns; whatever it raises is a findi
 
 from collections.abc import Callable
 
+from websockets.frames import Frame, Opcode
+from websockets.protocol import SERVER, Protocol
+from websockets.speedups import apply_mask
+
 from edge import twilio
 from shared.calls import DISPATCHES, Ringing
+from shared.frames import OTHER, Cutter
 from shared.messages import UP, Audio
 from shared.record import ENTRIES, Entry, Heard, Latency, Said, ToolAsked, ToolCancelled, Trouble
 from shared.vocabulary import BadMessage
@@ -15,6 +20,9 @@ from sim.phone import wire
 from tests.worker.driver import APPLIED, ONSET, WELCOME, Driver
 from worker import deepgram
 
+MOST = 1024
+"""Bytes of the longest message that a socket takes here, so that inputs can be too long."""
+
 MAX_REFUSAL = 40
 """Characters: "deepgram: UnicodeEncodeError", and no room to quote anybody."""
 
@@ -22,7 +30,7 @@ MAX_REFUSAL = 40
 def read_twilio(data: bytes) -> None:
     """A phone socket's text frame, on to the bus and back to a phone."""
     try:
-        message = twilio.parse(_text(data))
+        message = twilio.parse(data)
     except BadMessage as refusal:
         _quotes_nothing(refusal, "twilio: ")
         return
@@ -31,7 +39,7 @@ def read_twilio(data: bytes) -> None:
             ringing = Ringing(call_sid, "", "", parameters=parameters)
             assert DISPATCHES.unpack(DISPATCHES.pack(ringing)) == ringing
             frame = twilio.Writer(stream_sid).render(Audio(b"\xff"))
-            assert wire.parse(frame, stream_sid) == wire.Media(b"\xff")
+            assert wire.parse(frame.decode(), stream_sid) == wire.Media(b"\xff")
         case twilio.Received(sequence, up):
             assert sequence > 0
             assert UP.unpack(UP.pack(up)) == up
@@ -39,9 +47,8 @@ def read_twilio(data: bytes) -> None:
 
 def read_deepgram(data: bytes) -> None:
     """An agent socket's text frame, into the log and through a call that is under way."""
-    text = _text(data)
     try:
-        event = deepgram.parse(text)
+        event = deepgram.parse(data)
     except BadMessage as refusal:
         _quotes_nothing(refusal, "deepgram: ")
         return
@@ -51,7 +58,7 @@ def read_deepgram(data: bytes) -> None:
     call.attach()
     call.says(WELCOME, APPLIED, ONSET)
     call.forget()
-    call.says(text)
+    call.conversation.from_agent(event, call.now)
     call.listen(0.1)
     for entry in call.log():
         assert ENTRIES.pack(entry)
@@ -61,12 +68,28 @@ def read_deepgram(data: bytes) -> None:
             assert not isinstance(refused, protocol.Refusal), refused
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"twilio": read_twilio, "deepgram": read_deepgram}
+def read_frames(data: bytes) -> None:
+    """What a phone socket's peer sends, cut by hand: the messages that the library reads, too."""
+    cut = [payload for kind, payload in Cutter(MOST, apply_mask).feed(data) if kind != OTHER]
+    library = Protocol(SERVER, max_size=MOST)
+    library.receive_data(data)
+    read = [
+        bytes(event.data)
+        for event in library.events_received()
+        if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY)
+    ]
+    assert cut == read[: len(cut)]
+
+    cutter = Cutter(MOST, apply_mask)
+    found = [each for at in range(len(data)) for each in cutter.feed(data[at : at + 1])]
+    assert cut == [payload for kind, payload in found if kind != OTHER]
 
 
-def _text(data: bytes) -> str:
-    """As a WebSocket gives it: UTF-8, or it would have been refused before."""
-    return data.decode(errors="replace")
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "twilio": read_twilio,
+    "deepgram": read_deepgram,
+    "frames": read_frames,
+}
 
 
 def _quotes_nothing(refusal: BadMessage, who: str) -> None:

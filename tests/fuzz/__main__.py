@@ -18,7 +18,7 @@ FOUND = Path("fuzz")
 NAMES = ("twilio", "deepgram", "frames")
 
 # An input that takes longer, or needs more, is a finding as well.
-LIMITS = ("-timeout=5", "-rss_limit_mb=1024", "-max_len=8192")
+LIMITS = ("-timeout=5", "-rss_limit_mb=1024", "-max_len=4096")
 
 # libFuzzer's line of progress: "#4096 pulse cov: 211 ft: 703 corp: 88/7Kb ... exec/s: 2048 ..."
 _PROGRESS = re.compile(r"#(\d+)\s+(\w+)\s+cov: (\d+) ft: (\d+) corp: (\d+)/.*exec/s: (\d+)")

@@ -282,7 +282,7 @@ BEGINNINGS: st.SearchStrategy[list[Step]] = st.sampled_from(
 )
 
 
-def walked(begin: list[Step], steps: list[Step], **terms: bool) -> Watched:
+def walked(begin: list[Step], steps: list[Step], **terms: Any) -> Watched:
     call = Watched(**terms)
     for step in [*begin, *steps]:
         step(call)

@@ -1,13 +1,14 @@
 """Every setting, read once from the environment into one frozen object.
 
-A bad value stops the process with the key's name; secrets never show in a repr.
-`.env.example` lists all of them with what they are for.
+A bad value stops the process with the key's name; secrets never show in a repr, and each may be
+given as a file: `KEY_FILE=/run/secrets/...`. `.env.example` lists all of them with what they are for.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from math import inf, isfinite
 from os.path import isfile
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -28,7 +29,10 @@ class Settings:
     deepgram_api_key: str = field(default="", repr=False)
     deepgram_agent_url: str = ""
     twilio_auth_token: str = field(default="", repr=False)
+    twilio_shared_key: str = field(default="", repr=False)
     public_url: str = ""
+    require_token: bool = False
+    token_s: float = 120.0
     notice: str = "This call may be monitored or recorded."
     allow_unsigned: bool = False
     host: str = ""
@@ -41,6 +45,8 @@ class Settings:
     tools: str = ""
     max_calls: int = 40
     max_sessions: int = 45
+    max_calls_per_caller: int = 10
+    max_call_s: float = 3600.0
     lease_s: float = 2.0
     ring_s: float = 30.0
     reattach_s: float = 10.0
@@ -68,7 +74,12 @@ class Settings:
 
     @property
     def _may_be_public(self) -> bool:
-        return bool(self.twilio_auth_token) or self.allow_unsigned
+        return self.is_signed or self.allow_unsigned
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether signatures are checked."""
+        return bool(self.twilio_auth_token or self.twilio_shared_key)
 
     @property
     def is_guarded(self) -> bool:
@@ -108,14 +119,33 @@ def read(environ: Mapping[str, str]) -> Settings:
     """
     values = {}
     for each in fields(Settings):
-        raw = environ.get(each.name.upper(), "").strip()
+        key = each.name.upper()
+        # What does not show is a secret.
+        raw = environ.get(key, "").strip() if each.repr else _secret(environ, key)
         if raw:
-            values[each.name] = _CASTS[str(each.type)](each.name.upper(), raw)
+            values[each.name] = _CASTS[str(each.type)](key, raw)
     settings = Settings(**values)
     for key, is_good, wanted in _checks(settings):
         if not is_good:
             raise BadSetting(f"{key}: {wanted}")
     return settings
+
+
+def _secret(environ: Mapping[str, str], key: str) -> str:
+    """A secret as it is set, or what is in the file that KEY_FILE names."""
+    raw, file_key = environ.get(key, "").strip(), f"{key}_FILE"
+    path = environ.get(file_key, "").strip()
+    if not path:
+        return raw
+    if raw:
+        raise BadSetting(f"{file_key}: cannot be set together with {key}")
+    try:
+        secret = Path(path).read_text("utf-8").strip()
+    except (OSError, ValueError) as exc:  # no cause: it may quote the file
+        raise BadSetting(f"{file_key}: cannot be read ({type(exc).__name__})") from None
+    if not secret or not secret.isprintable():
+        raise BadSetting(f"{file_key}: the file must hold the secret, on one line")
+    return secret
 
 
 def _int(key: str, raw: str) -> int:
@@ -174,9 +204,10 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
         (
             "PUBLIC_URL",
             _has_origin(s),
-            "must be https://... with TWILIO_AUTH_TOKEN: Twilio signs it",
+            "must be https://... with TWILIO_AUTH_TOKEN or TWILIO_SHARED_KEY: Twilio signs it",
         ),
         ("HOST", s.is_guarded, "a public address needs TWILIO_AUTH_TOKEN (or ALLOW_UNSIGNED=1)"),
+        ("TOKEN_S", s.token_s > 0, "must be above 0"),
         ("PORT", 0 <= s.port < 65536, "must be a TCP port"),
         ("METRICS_PORT", 0 <= s.metrics_port < 65536, "must be a TCP port"),
         ("TLS_KEY", bool(s.tls_cert) == bool(s.tls_key), "TLS_CERT and TLS_KEY go together"),
@@ -185,6 +216,8 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
         ("TOOLS", _is_module(s.tools), "must be the path of a .py file, or a module's name"),
         ("MAX_CALLS", s.max_calls > 0, "must be at least 1"),
         ("MAX_SESSIONS", s.max_sessions > 0, "must be at least 1"),
+        ("MAX_CALLS_PER_CALLER", s.max_calls_per_caller >= 0, "must not be negative (0: no limit)"),
+        ("MAX_CALL_S", s.max_call_s >= 0, "must not be negative (0: no limit)"),
         ("LEASE_S", 1 <= s.lease_s <= 15, "must lie between 1 and 15"),
         ("RING_S", s.ring_s > 0, "must be above 0"),
         ("REATTACH_S", s.reattach_s >= 0, "must not be negative"),
@@ -209,7 +242,7 @@ def _is_module(name: str) -> bool:
 
 
 def _has_origin(s: Settings) -> bool:
-    return s.public_url.startswith("https://") or not s.twilio_auth_token
+    return s.public_url.startswith("https://") or not s.is_signed
 
 
 def _is_url(url: str, *schemes: str) -> bool:
@@ -230,6 +263,7 @@ def _is_origin(url: str) -> bool:
         parts
         and parts.scheme in ("https", "http")
         and parts.path in ("", "/")
+        and "@" not in parts.netloc
         and not (parts.query or parts.fragment)
     )
 

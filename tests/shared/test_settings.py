@@ -79,6 +79,12 @@ def test_off(raw: str) -> None:
         ("PUBLIC_URL", "wss://voice.example.com"),
         ("PUBLIC_URL", "https://voice.example.com:port"),
         ("PUBLIC_URL", "https://[::1"),
+        ("PUBLIC_URL", "https://user:pass@voice.example.com"),
+        ("REQUIRE_TOKEN", "perhaps"),
+        ("TOKEN_S", "0"),
+        ("MAX_CALLS_PER_CALLER", "-1"),
+        ("MAX_CALL_S", "-1"),
+        ("MAX_CALL_S", "an hour"),
         ("ALLOW_UNSIGNED", "maybe"),
         ("RECORDING", "2"),
         ("PORT", "5000.0"),
@@ -124,6 +130,9 @@ def test_a_bad_value_names_its_key(key: str, value: str) -> None:
         ("PUBLIC_URL", "https://voice.example.com/"),
         ("PUBLIC_URL", "http://127.0.0.1:5000"),
         ("PORT", "0"),
+        ("TOKEN_S", "0.5"),
+        ("MAX_CALLS_PER_CALLER", "0"),
+        ("MAX_CALL_S", "0"),
         ("REATTACH_S", "0"),
         ("DRAIN_S", "0"),
         ("TOOLS", "shop/tools.py"),
@@ -144,6 +153,8 @@ def test_a_good_value_is_taken(key: str, value: str) -> None:
         {"REDIS_URL": "redis+sentinel://:4711@host"},
         {"REDIS_URL": "redis://:4711\u2100@host"},
         {"TWILIO_AUTH_TOKEN": "4711"},
+        {"TWILIO_SHARED_KEY": "4711"},
+        {"DEEPGRAM_API_KEY": "4711", "DEEPGRAM_API_KEY_FILE": "/run/secrets/key"},
     ],
 )
 def test_a_refusal_shows_no_secret(environ: dict[str, str]) -> None:
@@ -156,10 +167,78 @@ def test_a_refusal_shows_no_secret(environ: dict[str, str]) -> None:
 
 def test_secrets_are_not_in_the_repr() -> None:
     settings = Settings(
-        redis_url="redis://:4711@host", deepgram_api_key="4711", twilio_auth_token="4711"
+        redis_url="redis://:4711@host",
+        deepgram_api_key="4711",
+        twilio_auth_token="4711",
+        twilio_shared_key="4711",
     )
 
     assert "4711" not in repr(settings)
+    assert "4711" not in str(settings)
+
+
+# -- secrets in files ----------------------------------------------------------------
+
+SECRETS = {each.name.upper() for each in fields(Settings) if not each.repr}
+
+
+def test_secrets_are_what_a_repr_hides() -> None:
+    wanted = {"REDIS_URL", "DEEPGRAM_API_KEY", "TWILIO_AUTH_TOKEN", "TWILIO_SHARED_KEY"}
+
+    assert wanted <= SECRETS
+
+
+@pytest.mark.parametrize("content", ["4711", "4711\n", "4711\r\n", " 4711 \n\n"])
+def test_a_secret_may_be_in_a_file(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(content.encode())
+    for key in SECRETS - {"REDIS_URL"}:
+        settings = read({f"{key}_FILE": str(file), "PUBLIC_URL": PUBLIC["PUBLIC_URL"]})
+
+        assert getattr(settings, key.lower()) == "4711"
+
+
+def test_a_redis_url_in_a_file_is_checked_like_any(tmp_path: Path) -> None:
+    file = tmp_path / "redis"
+    file.write_text("redis://:4711@host\n")
+    assert read({"REDIS_URL_FILE": str(file)}).redis_url == "redis://:4711@host"
+
+    file.write_text("http://:4711@host\n")
+    with pytest.raises(BadSetting, match="REDIS_URL") as refusal:
+        read({"REDIS_URL_FILE": str(file)})
+    assert "4711" not in str(refusal.value)
+
+
+def test_a_secret_and_its_file_exclude_each_other(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("4711")
+    for key in SECRETS:
+        with pytest.raises(BadSetting, match=rf"^{key}_FILE: .*{key}$") as refusal:
+            read({key: "0815", f"{key}_FILE": str(file)})
+        assert "0815" not in str(refusal.value)
+
+
+def test_an_empty_file_key_counts_as_unset() -> None:
+    assert read({"DEEPGRAM_API_KEY": "4711", "DEEPGRAM_API_KEY_FILE": ""}).deepgram_api_key
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"4711\xff", b"4711\n0815", b"47\x0011"])
+def test_a_file_that_holds_no_secret_names_its_key(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(BadSetting, match=r"^DEEPGRAM_API_KEY_FILE: ") as refusal:
+        read({"DEEPGRAM_API_KEY_FILE": str(file)})
+
+    assert "47" not in str(refusal.value).removeprefix(str(file))
+    assert refusal.value.__cause__ is None
+
+
+def test_only_secrets_are_read_from_files(tmp_path: Path) -> None:
+    file = tmp_path / "port"
+    file.write_text("8080")
+
+    assert read({"PORT_FILE": str(file)}) == Settings()
 
 
 def test_settings_do_not_change() -> None:
@@ -175,6 +254,7 @@ def test_settings_do_not_change() -> None:
     [
         ({}, "127.0.0.1"),
         (PUBLIC, "0.0.0.0"),
+        ({"TWILIO_SHARED_KEY": "k", "PUBLIC_URL": PUBLIC["PUBLIC_URL"]}, "0.0.0.0"),
         ({"ALLOW_UNSIGNED": "1"}, "0.0.0.0"),
         ({**PUBLIC, "HOST": "10.0.0.7"}, "10.0.0.7"),
         ({"HOST": "localhost"}, "localhost"),

@@ -56,7 +56,7 @@ class Face:
         settings = desk.settings
         self.desk = desk
         self.answers = answers
-        self.guard = Guard(settings.twilio_auth_token, settings.public_url)
+        self.guard = Guard(settings)
         self.calls = 0
         self.moved = 0
         """Phones that have gone to another edge."""

@@ -1,7 +1,7 @@
 """Every setting, read once from the environment into one frozen object.
 
 A bad value stops the process with the key's name; secrets never show in a repr, and each may be
-given as a file: `KEY_FILE=/run/secrets/...`. `.env.example` lists all of them with what they are for.
+given as a file: `KEY_FILE=/run/secrets/...`. `.env.example` lists all with what they are for.
 """
 
 from collections.abc import Callable, Mapping

@@ -57,6 +57,7 @@ class Face:
         self.desk = desk
         self.answers = answers
         self.guard = Guard(settings)
+        self.counts = desk.counts
         self.calls = 0
         self.moved = 0
         """Phones that have gone to another edge."""
@@ -74,25 +75,31 @@ class Face:
             direction=_direction(form),
             notice_s=len(notice) / SPOKEN_CHARS_A_S,
         )
-        if desk.fleet.is_last and await desk.registry.call(ringing.call_sid) is None:
+        call = await desk.registry.call(ringing.call_sid)
+        if desk.fleet.is_last and call is None:
             return _xml(self.answers.busy)
+        if call and _is_replayed(call, form):
+            self.counts.webhooks_replayed += 1
+            log.warning("webhook of a call that has begun", extra={"call_sid": ringing.call_sid})
+            return _xml(twiml.go_after())
         return await self._bring(request, ringing, notice)
 
     async def _bring(self, request: Request, ringing: Ringing, notice: str = "") -> Response:
         """Offer the call to the workers, and have Twilio bring its phone."""
         registry, call_sid = self.desk.registry, ringing.call_sid
         token = secrets.token_urlsafe(16)
-        outcome = await self.desk.offer(ringing, token)
+        outcome = await self.desk.ring(ringing, token)
         log.info("ringing", extra={"call_sid": call_sid, "outcome": outcome.value})
-        if outcome is Outcome.FULL:
+        if not outcome.has_place:
             return _xml(self.answers.busy)
         if outcome is Outcome.KNOWN:
             # Twilio retried its webhook: the same call, the same document.
             call = await registry.call(call_sid)
             if call and call.tokens:
                 token = call.tokens[0]
+                registry.renew_token(call_sid, token, self.desk.token_s(ringing.notice_s))
             else:
-                await registry.add_token(call_sid, token)
+                await registry.add_token(call_sid, token, self.desk.token_s(ringing.notice_s))
         return _xml(twiml.connect(self._stream_url(request), {"token": token}, notice))
 
     async def after(self, request: Request, form: Form) -> Response:
@@ -110,7 +117,7 @@ class Face:
             await self._hang_up(call_sid, "phone lost")
             return _xml(self.answers.fallback)
         token = secrets.token_urlsafe(16)
-        await self.desk.registry.add_token(call_sid, token)
+        await self.desk.registry.add_token(call_sid, token, self.desk.token_s())
         log.info("phone asked back", extra={"call_sid": call_sid})
         return _xml(twiml.connect(self._stream_url(request), {"token": token}))
 
@@ -165,6 +172,7 @@ class Face:
     async def stream(self, socket: WebSocket) -> None:
         """Twilio's WebSocket."""
         if not self.guard.admits_socket(STREAM_PATH, socket.headers.get("x-twilio-signature")):
+            self.counts.sockets_forged += 1
             log.warning("socket refused: bad signature")
             await socket.close()  # before accept: the upgrade is answered with 403
             return
@@ -212,22 +220,28 @@ async def _checked(face: Face, handler: Handler, request: Request) -> Response:
         async with asyncio.timeout(BODY_WITHIN_S):
             form = await _form(request)
     except TimeoutError:
+        face.counts.webhooks_malformed += 1
         return PlainTextResponse("body too slow\n", status_code=408)
     except ClientDisconnect:
         return Response()  # nobody is there to read it
     if form is None:
+        face.counts.webhooks_malformed += 1
         return PlainTextResponse("body too large\n", status_code=413)
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if not face.guard.admits_request(path, form, request.headers.get("x-twilio-signature")):
+        face.counts.webhooks_forged += 1
         log.warning("webhook refused: bad signature", extra={"path": request.url.path})
         return PlainTextResponse("signature does not match\n", status_code=403)
     if not is_sid(form.get("CallSid", ""), "CA"):
+        face.counts.webhooks_malformed += 1
         return PlainTextResponse("CallSid: missing, or not one of Twilio's\n", status_code=400)
     if not face.desk.bus.is_up:
+        face.counts.bus_away += 1
         return _xml(face.answers.fallback)
     try:
         return await handler(face, request, form)
     except BusError as exc:
+        face.counts.bus_away += 1
         log.warning("webhook without the bus", extra={"reason": type(exc).__name__})
         return _xml(face.answers.fallback)
 
@@ -241,6 +255,16 @@ async def _form(request: Request) -> Form | None:
             return None
     text = body.decode("utf-8", errors="replace")
     return Form(parse_qsl(text, keep_blank_values=True))
+
+
+def _is_replayed(call: Call, form: Form) -> bool:
+    """Whether this webhook comes after what it announces: somebody repeats a signed request.
+
+    A phone that is here has its document, and no call rings that has been answered. Only what
+    Twilio signs from now on brings the phone here again: see `Face.after`.
+    """
+    has_been = call.state is State.ENDED or bool(call.streams)
+    return call.state is State.LIVE or (has_been and form.get("CallStatus") == "ringing")
 
 
 def _direction(form: Form) -> str:

@@ -120,10 +120,12 @@ class PhoneCall:
             async with asyncio.timeout(START_WITHIN_S):
                 started = await self._await_start()
         except (TimeoutError, WebSocketDisconnect, _Over):
+            self._desk.counts.sockets_unstarted += 1
             return await self._refuse()
         try:
             ringing = await self._desk.admit(started)
         except BusError as exc:
+            self._desk.counts.bus_away += 1
             log.warning("call not admitted", extra={"reason": type(exc).__name__})
             ringing = None
         if ringing is None:

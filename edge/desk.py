@@ -1,8 +1,9 @@
 """What all calls of one edge share, and the way in: which call a phone socket may have."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from edge.counts import Counts
 from edge.fleet import Fleet
 from edge.twilio import Started
 from shared.bus import Bus, Registry
@@ -20,15 +21,36 @@ class Desk:
     registry: Registry
     settings: Settings
     fleet: Fleet
+    counts: Counts = field(default_factory=Counts)
 
     async def offer(self, ringing: Ringing, token: str = "") -> Outcome:
         """Offer a call to the workers. Raises: BusError."""
         return await self.registry.dispatch(
             ringing,
             token,
+            token_s=self.token_s(ringing.notice_s),
             max_sessions=self.settings.max_sessions,
+            max_per_caller=self.settings.max_calls_per_caller,
             recording_ttl_s=self.settings.recording_ttl_s,
         )
+
+    async def ring(self, ringing: Ringing, token: str = "") -> Outcome:
+        """A call comes: offer it, and count what became of that. Raises: BusError."""
+        outcome = await self.offer(ringing, token)
+        match outcome:
+            case Outcome.FULL:
+                self.counts.full += 1
+            case Outcome.CROWDED:
+                self.counts.crowded += 1
+            case Outcome.NEW | Outcome.UNSERVED:
+                self.counts.ringing += 1
+            case Outcome.KNOWN:
+                pass
+        return outcome
+
+    def token_s(self, notice_s: float = 0.0) -> float:
+        """How long a token is good: Twilio says the notice before it opens the phone socket."""
+        return self.settings.token_s + notice_s
 
     async def admit(self, started: Started) -> Ringing | None:
         """The call that this socket may have, or None; if nobody has it yet, somebody is found.
@@ -39,18 +61,20 @@ class Desk:
         call_sid = started.call_sid
         token = started.parameters.get("token", "")
         call = await self.registry.call(call_sid)
-        if call and call.has_webhook:
+        if self.settings.require_token or (call and call.has_webhook):
             if not token or not await self.registry.take_token(call_sid, token):
+                self.counts.sockets_without_token += 1
                 log.warning("token refused", extra={"call_sid": call_sid})
                 return None
         elif call and call.state is State.LIVE:
+            self.counts.sockets_doubled += 1
             log.warning("second socket refused", extra={"call_sid": call_sid})
             return None
         ringing = _ringing(started, call)
         if call and call.state is not State.ENDED:
             return ringing
         # No webhook announced it (a TwiML Bin), or its ringing took too long.
-        return ringing if await self.offer(ringing) is not Outcome.FULL else None
+        return ringing if (await self.ring(ringing)).has_place else None
 
 
 def _ringing(started: Started, call: Call | None) -> Ringing:

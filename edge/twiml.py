@@ -31,6 +31,13 @@ def connect(stream_url: str, parameters: Mapping[str, str], notice: str = "") ->
     return str(document)
 
 
+def go_after() -> str:
+    """Have Twilio ask, with a request that it signs now, what is next."""
+    document = VoiceResponse()
+    document.redirect(AFTER_PATH, method="POST")
+    return str(document)
+
+
 def dial(target: str, caller_id: str = "") -> str:
     """Give the call to somebody else; how that went is told to `/twilio/after`.
 

@@ -22,6 +22,21 @@ class Ringing:
     runs_tools: bool = True  # False: functions answer from `answers` (see `shared.replayed`)
     answers: dict[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def counted_as(self) -> str:
+        """Who calls, where calls are counted by caller; "" for one who cannot be told apart."""
+        number = self.caller.lower().removeprefix("sip:").removeprefix("+").partition("@")[0]
+        return "" if number in HIDDEN or self.direction != "inbound" else self.caller
+
+
+HIDDEN = frozenset(
+    {
+        *("", "anonymous", "restricted", "blocked", "unknown", "unavailable"),
+        # The same words, on a telephone's keys: Twilio's numbers for those who hide theirs.
+        *("266696687", "7378742833", "2562533", "8656696", "86282452253"),
+    }
+)
+"""What Twilio gives for the number of a caller who hides it."""
 
 DISPATCHES: Vocabulary[Ringing] = Vocabulary({1: Ringing})
 
@@ -32,7 +47,13 @@ class Outcome(StrEnum):
     NEW = "new"
     KNOWN = "known"  # this CallSid is being served: a retried webhook is the same call
     FULL = "full"  # no place left
+    CROWDED = "crowded"  # its caller has as many calls as one may have
     UNSERVED = "unserved"  # dispatched, but no worker is alive just now
+
+    @property
+    def has_place(self) -> bool:
+        """Whether the call may come."""
+        return self not in (Outcome.FULL, Outcome.CROWDED)
 
 
 @dataclass(frozen=True, slots=True)

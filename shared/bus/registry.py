@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared import keys
+from shared.bus.beats import SILENT_MS, beats_of
 from shared.bus.bus import Bus
 from shared.bus.callhash import call_of, described
 from shared.bus.errors import Refused
@@ -21,10 +22,12 @@ from shared.bus.scripts import (
     DISPATCH,
     EDGE_BEAT,
     FINISH,
+    GRANT,
     REINSTATE,
     RELEASE,
     RENEW,
     RETIRE,
+    TAKE,
 )
 from shared.bus.wire import Answer
 from shared.calls import DISPATCHES, Call, Claim, Outcome, Ringing, State
@@ -33,24 +36,15 @@ from shared.vocabulary import BadMessage
 
 log = logging.getLogger("bus")
 
-# A worker or an edge whose last beat is older than this counts as gone.
-SILENT_MS = 3000
-
 # A claimer that has not heard from Redis for this long has stalled: its wish to claim is stale.
 STALE_MS = 700
 
 
+# How long a token is good if nothing else is said.
+TOKEN_S = 120.0
+
 # Who has a call that its owner let go of, unless it was left to somebody.
 NOBODY = "released"
-
-
-@dataclass(frozen=True, slots=True)
-class _Beat:
-    """What a worker said when it renewed last."""
-
-    worker: str
-    room: int
-    is_draining: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +65,14 @@ class Registry:
     # -- the edge's side ------------------------------------------------------
 
     async def dispatch(
-        self, ringing: Ringing, token: str = "", *, max_sessions: int, recording_ttl_s: int
+        self,
+        ringing: Ringing,
+        token: str = "",
+        *,
+        token_s: float = TOKEN_S,
+        max_sessions: int,
+        max_per_caller: int = 0,
+        recording_ttl_s: int,
     ) -> Outcome:
         """Offer a call to the workers, once per CallSid however often it is asked.
 
@@ -79,6 +80,8 @@ class Registry:
 
         Args:
             token: What the phone socket must show, once; empty for a call without a webhook.
+            token_s: How long it may do so.
+            max_per_caller: Calls that one number may have at once; 0: no limit.
 
         Raises:
             BusDown, Refused
@@ -92,6 +95,8 @@ class Registry:
             max_sessions,
             SILENT_MS,
             recording_ttl_s * 1000,
+            ringing.counted_as,
+            max_per_caller,
         )
         outcome = Outcome(answer.decode())
         is_new = outcome in (Outcome.NEW, Outcome.UNSERVED)
@@ -100,30 +105,45 @@ class Registry:
             name = self._call_key(ringing.call_sid)
             is_new = not await self._bus.link.ask("HEXISTS", name, "started")
         if is_new:
-            self._describe(ringing, token)
+            self._describe(ringing)
+            if token:
+                self._grant(ringing.call_sid, token, token_s)
         if worker:
             self._bus.note(worker.decode(), ringing.call_sid, Dispatched())
         return outcome
 
-    def _describe(self, ringing: Ringing, token: str) -> None:
+    def _describe(self, ringing: Ringing) -> None:
         name = self._call_key(ringing.call_sid)
         self._bus.link.post("HSETNX", name, "started", int(time.time() * 1000))
         self._bus.link.post("HSET", name, "state", State.RINGING, *_flat(described(ringing)))
         self._bus.link.post("HDEL", name, "cause", "ended", "transfer", "stream")
-        if token:
-            self._bus.link.post("HSET", name, f"token:{token}", 1)
         self._bus.link.post("EXPIRE", name, LIVE_TTL_S)
 
-    async def add_token(self, call_sid: str, token: str) -> None:
-        """Allow one more phone socket for a call, and count that the phone was asked back."""
-        name = self._call_key(call_sid)
-        self._bus.link.post("HINCRBY", name, "attempts", 1)
-        await self._bus.link.ask("HSET", name, f"token:{token}", 1)
-        self._bus.link.post("EXPIRE", name, LIVE_TTL_S, "NX")
+    def _grant(self, call_sid: str, token: str, good_s: float, *, again: bool = False) -> None:
+        arguments = (f"token:{token}", int(good_s * 1000), LIVE_TTL_S, int(again))
+        self._bus.post_script(GRANT, (self._call_key(call_sid),), *arguments)
+
+    async def add_token(self, call_sid: str, token: str, good_s: float = TOKEN_S) -> None:
+        """Allow one more phone socket for a call, and count that the phone was asked back.
+
+        Raises:
+            BusDown, Refused
+        """
+        self._grant(call_sid, token, good_s)
+        await self._bus.link.ask("HINCRBY", self._call_key(call_sid), "attempts", 1)
+
+    def renew_token(self, call_sid: str, token: str, good_s: float = TOKEN_S) -> None:
+        """A token that nobody has shown yet is good for so long from now on."""
+        self._grant(call_sid, token, good_s, again=True)
 
     async def take_token(self, call_sid: str, token: str) -> bool:
-        """Whether this token lets a phone socket in. It does so once."""
-        return bool(await self._bus.link.ask("HDEL", self._call_key(call_sid), f"token:{token}"))
+        """Whether this token lets a phone socket of this call in. It does so once, and in time.
+
+        Raises:
+            BusDown, Refused
+        """
+        names = (self._call_key(call_sid),)
+        return bool(await self._bus.run_script(TAKE, names, f"token:{token}"))
 
     async def attach(self, call_sid: str, stream_sid: str) -> str:
         """Make this the call's stream. Returns the owner to tell, or "" while there is none.
@@ -138,7 +158,7 @@ class Registry:
 
     async def alive(self) -> list[str]:
         """The workers that have renewed lately, also those that take no more calls."""
-        return [beat.worker for beat in await self._beats()]
+        return [beat.worker for beat in await beats_of(self._bus)]
 
     async def edge_peers(self, draining: bool) -> list[str]:
         """Say that this edge lives. Returns the other edges that do, and take calls.
@@ -237,6 +257,7 @@ class Registry:
             keys.GROUP,
             NOBODY,
             began_ms,
+            ringing.counted_as,
         )
         if not entry_id:
             return None
@@ -273,22 +294,10 @@ class Registry:
         """The other workers that take calls and have room, most room first."""
         beats = [
             beat
-            for beat in await self._beats()
+            for beat in await beats_of(self._bus)
             if beat.worker != self._bus.process and not beat.is_draining and beat.room > 0
         ]
         return [beat.worker for beat in sorted(beats, key=lambda beat: -beat.room)]
-
-    async def _beats(self) -> list[_Beat]:
-        """Of the workers that have renewed lately."""
-        beats = await self._bus.link.ask("HGETALL", keys.WORKERS)
-        seconds, micros = await self._bus.link.ask("TIME")
-        now = int(seconds) * 1000 + int(micros) // 1000
-        alive = []
-        for name, beat in zip(beats[::2], beats[1::2], strict=True):
-            places, serving, draining, at = map(int, beat.split())
-            if now - at <= SILENT_MS:
-                alive.append(_Beat(name.decode(), places - serving, draining == 1))
-        return alive
 
     def retire(self) -> None:
         """This worker takes no part any more."""

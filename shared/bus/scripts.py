@@ -32,8 +32,13 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 """
 
-# The id of a call's entry, if there is one. A look at every live call: hundreds, and seldom.
-_FIND = """
+# The id of a call's entry, if there is one, and a new entry. A look at every live call: hundreds,
+# and seldom.
+_ENTRIES = """
+local function add(key, call_sid, entry, caller)
+  if caller == '' then return redis.call('XADD', key, '*', call_sid, entry) end
+  return redis.call('XADD', key, '*', call_sid, entry, 'caller', caller)
+end
 local function find(key, call_sid)
   for _, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do
     if entry[2][1] == call_sid then return entry[1] end
@@ -42,16 +47,25 @@ end
 """
 
 # KEYS new, epoch, workers, index. ARGV CallSid, entry, the account's sessions,
-# ms after which a worker is silent, ms that recordings live.
+# ms after which a worker is silent, ms that recordings live, who calls ("": not told apart),
+# calls that one may have at once (0: no limit).
 # Answers {outcome, worker with the most room, 1 if it had been dispatched before}. A call whose
 # entry Redis has lost is dispatched again, and is not asked for a place. A worker that leaves
 # has no places, but until they are handed off it still has its calls, which take up nobody
 # else's. No live worker at all is not "full": one may come while the phone rings, and the edge
-# has its own deadline.
+# has its own deadline. An entry's second field is who calls: what is counted are the calls that
+# there are, so nothing has to be counted down.
 DISPATCH = Script(
     _NOW
-    + _FIND
+    + _ENTRIES
     + """
+local function calls_of(key, caller)
+  local count = 0
+  for _, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do
+    if entry[2][3] == 'caller' and entry[2][4] == caller then count = count + 1 end
+  end
+  return count
+end
 local again = redis.call('HEXISTS', KEYS[2], ARGV[1])
 if again == 1 and find(KEYS[1], ARGV[1]) then return {'known', '', 1} end
 local room, places, leaving, best = -1, 0, 0, ''
@@ -70,13 +84,15 @@ for i = 1, #beats, 2 do
   end
 end
 local live = redis.call('XLEN', KEYS[1])
-local is_full = live >= tonumber(ARGV[3]) or live - leaving >= places
-if alive and is_full and again == 0 then return {'full', '', 0} end
+local is_full = live >= tonumber(ARGV[3]) or alive and live - leaving >= places
+if again == 0 and is_full then return {'full', '', 0} end
+local most = ARGV[6] ~= '' and tonumber(ARGV[7]) or 0
+if again == 0 and most > 0 and calls_of(KEYS[1], ARGV[6]) >= most then return {'crowded', '', 0} end
 if best ~= '' then
   local p, s, d, beat = string.match(redis.call('HGET', KEYS[3], best), '(%d+) (%d+) (%d+) (%d+)')
   redis.call('HSET', KEYS[3], best, p .. ' ' .. (s + 1) .. ' ' .. d .. ' ' .. beat)
 end
-redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2])
+add(KEYS[1], ARGV[1], ARGV[2], ARGV[6])
 redis.call('HSETNX', KEYS[2], ARGV[1], '0')
 redis.call('ZADD', KEYS[4], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ARGV[5])
@@ -142,14 +158,14 @@ return {beat, lost, missing}
 )
 
 # KEYS new, epoch, index. ARGV CallSid, entry, epoch, consumer, group, who has what nobody has,
-# ms when the call began. Answers the id of the entry that is pending for the consumer now, or ""
-# where somebody else has claimed the call meanwhile. What waits undelivered before the entry is
-# given to nobody, idle for ages, so that anybody may claim it at once.
+# ms when the call began, who calls. Answers the id of the entry that is pending for the consumer
+# now, or "" where somebody else has claimed the call meanwhile. What waits undelivered before the
+# entry is given to nobody, idle for ages, so that anybody may claim it at once.
 REINSTATE = Script(
-    _FIND
+    _ENTRIES
     + """
 if tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0') > tonumber(ARGV[3]) then return '' end
-local id = find(KEYS[1], ARGV[1]) or redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2])
+local id = find(KEYS[1], ARGV[1]) or add(KEYS[1], ARGV[1], ARGV[2], ARGV[8])
 local held = redis.call('XPENDING', KEYS[1], ARGV[5], id, id, 1)[1]
 if held and held[2] ~= ARGV[4] and held[2] ~= ARGV[6] then return '' end
 while not held do
@@ -248,7 +264,7 @@ return 1
 # KEYS new, epoch. ARGV CallSid, entry id, consumer, group. Only the owner takes a call off; its
 # entry may have been lost and reinstated under another id while it ended.
 FINISH = Script(
-    _FIND
+    _ENTRIES
     + """
 local id = ARGV[2]
 if #redis.call('XRANGE', KEYS[1], id, id) == 0 then id = find(KEYS[1], ARGV[1]) end
@@ -276,4 +292,32 @@ return 1
     keys=1,
 )
 
-ALL = (DISPATCH, CLAIM, RENEW, REINSTATE, EDGE_BEAT, RETIRE, APPEND, CLOSE, FINISH, RELEASE)
+# KEYS call. ARGV the token's field, ms that it is good for, ttl in s of the hash if it has none,
+# 1 if only a token that is there gets more time.
+GRANT = Script(
+    _NOW
+    + """
+if ARGV[4] == '1' and redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now + ARGV[2]))
+if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+return 1
+""",
+    keys=1,
+)
+
+# KEYS call. ARGV the token's field. Answers 1 for a token that is there and still good. Sent
+# twice it refuses: whose answer was lost is asked back, and gets another token.
+TAKE = Script(
+    _NOW
+    + """
+local good_until = redis.call('HGET', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[1], ARGV[1])
+return good_until and now <= tonumber(good_until) and 1 or 0
+""",
+    keys=1,
+)
+
+ALL = (
+    *(DISPATCH, CLAIM, RENEW, REINSTATE, EDGE_BEAT, RETIRE),
+    *(APPEND, CLOSE, FINISH, RELEASE, GRANT, TAKE),
+)

@@ -66,6 +66,7 @@ async def test_others_get_403_and_no_call(signed: Edge, path: str, headers: dict
 
     assert response.status_code == 403
     assert await calls(signed) == 0
+    assert (signed.face.counts.webhooks_forged, signed.face.counts.refused) == (1, 1)
 
 
 async def test_what_the_request_says_of_its_host_does_not_count(signed: Edge) -> None:
@@ -95,6 +96,7 @@ async def test_probes_need_no_signature(signed: Edge) -> None:
 async def test_a_call_sid_that_is_none_gets_400(edge: Edge, path: str, call_sid: str) -> None:
     assert (await edge.post(path, CallSid=call_sid)).status_code == 400
     assert await calls(edge) == 0
+    assert edge.face.counts.webhooks_malformed == 1
 
 
 async def test_a_form_that_is_none_gets_400(edge: Edge) -> None:
@@ -233,9 +235,105 @@ async def test_a_retried_webhook_of_a_call_that_has_its_place_is_not_busy(
     assert await edge.token() == await edge.token()
 
 
+async def test_a_number_has_only_so_many_calls_at_once(redis: str, worker: Worker) -> None:
+    async with an_edge(redis, MAX_CALLS_PER_CALLER="1") as edge:
+        await worker.beat(places=10)
+        await edge.verbs("/twilio/voice")
+
+        verbs = await edge.verbs("/twilio/voice", CallSid=CALL[:-1] + "2")
+        assert verbs == (Say(twiml.BUSY), Hangup())
+        assert await edge.token("/twilio/voice", CallSid=CALL[:-1] + "3", From="+1")
+        assert await edge.token()  # the first call's webhook, retried
+        counts = edge.face.counts
+
+    assert (counts.ringing, counts.crowded, counts.full) == (2, 1, 0)
+
+
+async def test_what_the_operator_answers_when_full_is_counted(edge: Edge, worker: Worker) -> None:
+    await worker.beat(places=1)
+    for digit in "123":
+        await edge.verbs("/twilio/voice", CallSid=CALL[:-1] + digit)
+
+    assert (edge.face.counts.ringing, edge.face.counts.full) == (1, 2)
+
+
 async def test_with_no_worker_alive_the_call_waits_for_one(edge: Edge) -> None:
     assert await edge.token()
     assert await calls(edge) == 1
+
+
+# -- a signed webhook, repeated -----------------------------------------------
+
+
+async def attached(edge: Edge) -> None:
+    """The phone comes, with its token."""
+    assert await edge.registry.take_token(CALL, await edge.token())
+    await edge.registry.attach(CALL, STREAM)
+
+
+@pytest.mark.parametrize("status", ["ringing", "in-progress"])
+async def test_a_webhook_of_a_call_that_goes_on_gives_no_token(edge: Edge, status: str) -> None:
+    await attached(edge)
+
+    assert await edge.verbs("/twilio/voice", CallStatus=status) == (Redirect("/twilio/after"),)
+    assert (await edge.call()).tokens == ()
+    assert await calls(edge) == 1
+    assert edge.face.counts.webhooks_replayed == 1
+
+
+async def test_a_call_that_is_over_does_not_ring_again(edge: Edge, worker: Worker) -> None:
+    await attached(edge)
+    await worker.finish(await worker.claim())
+
+    assert await edge.verbs("/twilio/voice") == (Redirect("/twilio/after"),)
+    assert await edge.verbs("/twilio/after", CallStatus="in-progress") == (Hangup(),)
+    assert await calls(edge) == 0
+
+
+async def test_a_call_whose_caller_gave_up_while_it_rang_does_not_ring_again(
+    edge: Edge, worker: Worker
+) -> None:
+    await edge.verbs("/twilio/voice")
+    await worker.finish(await worker.claim())
+
+    assert await edge.verbs("/twilio/voice") == (Redirect("/twilio/after"),)
+    assert await calls(edge) == 0
+
+
+async def test_a_caller_whom_the_operator_s_twiml_sends_back_is_served(
+    edge: Edge, worker: Worker
+) -> None:
+    await attached(edge)
+    await worker.finish(await worker.claim())
+
+    assert await edge.token("/twilio/voice", CallStatus="in-progress")
+    assert await calls(edge) == 1
+
+
+async def test_a_retried_webhook_gives_the_token_its_time_again(redis: str) -> None:
+    async with an_edge(redis, TOKEN_S="0.2", NOTICE="off") as edge:
+        token = await edge.token()
+        await asyncio.sleep(0.15)
+        assert await edge.token() == token
+        await asyncio.sleep(0.15)
+
+        assert await edge.registry.take_token(CALL, token)
+
+
+async def test_a_token_expires(redis: str) -> None:
+    async with an_edge(redis, TOKEN_S="0.1", NOTICE="off") as edge:
+        token = await edge.token()
+        await asyncio.sleep(0.2)
+
+        assert not await edge.registry.take_token(CALL, token)
+
+
+async def test_the_notice_does_not_cost_the_token_s_time(redis: str) -> None:
+    async with an_edge(redis, TOKEN_S="0.1") as edge:
+        token = await edge.token()
+        await asyncio.sleep(0.2)
+
+        assert await edge.registry.take_token(CALL, token)
 
 
 # -- the stream has ended -----------------------------------------------------

@@ -1,6 +1,7 @@
 """The dispatch of a call, and what is known of one."""
 
 import msgpack
+import pytest
 
 from shared.calls import DISPATCHES, Call, Claim, Ringing
 
@@ -28,3 +29,19 @@ def test_numbers_parameters_and_tokens_do_not_show() -> None:
     assert "4711" not in repr(ringing)
     assert "4711" not in repr(Claim("1-0", ringing, 1, False))
     assert "4711" not in repr(call)
+
+
+@pytest.mark.parametrize("caller", ["+15551230000", "client:jane", "sip:jane@example.com"])
+def test_calls_are_counted_by_their_caller(caller: str) -> None:
+    assert Ringing("CA1", caller, "+2").counted_as == caller
+
+
+@pytest.mark.parametrize(
+    "caller", ["", "anonymous", "Anonymous", "+266696687", "sip:anonymous@anonymous.invalid"]
+)
+def test_callers_who_hide_are_not_told_apart(caller: str) -> None:
+    assert Ringing("CA1", caller, "+2").counted_as == ""
+
+
+def test_calls_that_we_place_are_not_counted_by_our_number() -> None:
+    assert Ringing("CA1", "+1", "+2", direction="outbound").counted_as == ""

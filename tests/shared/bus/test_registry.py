@@ -175,6 +175,59 @@ async def test_a_token_is_for_its_own_call(redis: str) -> None:
         assert not await registry.take_token("CA1", "t2")
 
 
+async def test_a_token_lets_in_only_in_time(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry)
+        await registry.add_token("CA1", "late", 0.05)
+        await registry.add_token("CA1", "in time", 60)
+        await asyncio.sleep(0.1)
+
+        assert not await registry.take_token("CA1", "late")
+        assert await registry.take_token("CA1", "in time")
+
+
+async def test_a_dispatch_says_how_long_its_token_is_good(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        ringing = Ringing("CA1", "+1", "+2")
+        await registry.dispatch(ringing, "t1", token_s=0.05, max_sessions=9, recording_ttl_s=86_400)
+        await asyncio.sleep(0.1)
+
+        assert not await registry.take_token("CA1", "t1")
+
+
+async def test_a_renewed_token_has_its_time_again(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry)
+        await registry.add_token("CA1", "t1", 0.05)
+        registry.renew_token("CA1", "t1", 60)
+        await asyncio.sleep(0.1)
+
+        assert await registry.take_token("CA1", "t1")
+
+
+async def test_a_token_that_was_shown_is_not_renewed(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry, token="t1")
+        await registry.take_token("CA1", "t1")
+        registry.renew_token("CA1", "t1", 60)
+
+        assert not await registry.take_token("CA1", "t1")
+
+
+async def test_a_token_for_a_call_that_nobody_knows_makes_no_key(redis: str, peek: Peek) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        assert not await registry.take_token("CA1", "t1")
+        registry.renew_token("CA1", "t1", 60)
+        await bus.flush()
+
+    assert peek("EXISTS", keys.call(0, "CA1")) == 0
+
+
 async def test_asking_the_phone_back_gives_a_token_and_counts(redis: str) -> None:
     async with opened(redis) as bus:
         registry = Registry(bus)

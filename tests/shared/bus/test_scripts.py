@@ -40,9 +40,12 @@ def run(client: Peek, script: Script, names: list[str], *args: Any) -> Any:
     return client("EVAL", script.lua, script.keys, *names, *args)
 
 
-def dispatch(client: Peek, call_sid: str, sessions: int = 100) -> tuple[str, str]:
+def dispatch(
+    client: Peek, call_sid: str, sessions: int = 100, caller: str = "", most: int = 0
+) -> tuple[str, str]:
     names = [keys.DISPATCH, keys.EPOCHS, keys.WORKERS, keys.INDEX]
-    outcome, worker, _ = run(client, DISPATCH, names, call_sid, "entry", sessions, 3000, 86_400_000)
+    arguments = (call_sid, "entry", sessions, 3000, 86_400_000, caller, most)
+    outcome, worker, _ = run(client, DISPATCH, names, *arguments)
     return outcome.decode(), worker.decode()
 
 
@@ -77,7 +80,8 @@ def missing(client: Peek, process: str, *ids: bytes) -> set[bytes]:
 
 def reinstate(client: Peek, process: str, call_sid: str, epoch: int) -> bytes:
     names = [keys.DISPATCH, keys.EPOCHS, keys.INDEX]
-    arguments = (call_sid, "entry", epoch, process, keys.GROUP, "released", 1_700_000_000_000)
+    began_ms = 1_700_000_000_000
+    arguments = (call_sid, "entry", epoch, process, keys.GROUP, "released", began_ms, "+1")
     entry_id: bytes = run(client, REINSTATE, names, *arguments)
     return entry_id
 
@@ -168,6 +172,44 @@ def test_a_fleet_is_full_when_the_account_is(calls: Peek) -> None:
     renew(calls, "w1")
 
     assert [dispatch(calls, f"CA{n}", sessions=1)[0] for n in range(2)] == ["new", "full"]
+
+
+def test_a_fleet_without_workers_is_full_when_the_account_is(calls: Peek) -> None:
+    assert [dispatch(calls, f"CA{n}", sessions=1)[0] for n in range(2)] == ["unserved", "full"]
+
+
+def test_a_caller_has_only_so_many_calls_at_once(calls: Peek) -> None:
+    renew(calls, "w1")
+    outcomes = [dispatch(calls, f"CA{n}", caller="+1", most=2)[0] for n in range(3)]
+
+    assert outcomes == ["new", "new", "crowded"]
+    assert dispatch(calls, "CA9", caller="+2", most=2) == ("new", "w1")
+    assert dispatch(calls, "CA1", caller="+1", most=2) == ("known", "")
+    assert calls("XLEN", keys.DISPATCH) == 3
+    assert calls("HEXISTS", keys.EPOCHS, "CA2") in (0, False)
+    assert calls("ZSCORE", keys.INDEX, "CA2") is None
+
+
+def test_a_caller_whose_call_is_over_may_call_again(calls: Peek) -> None:
+    dispatch(calls, "CA1", caller="+1", most=1)
+    entry_id = claim(calls, "w1")[0]
+    assert dispatch(calls, "CA2", caller="+1", most=1) == ("crowded", "")
+    calls("XDEL", keys.DISPATCH, entry_id)
+
+    assert dispatch(calls, "CA2", caller="+1", most=1) == ("unserved", "")
+
+
+def test_a_reinstated_call_counts_for_its_caller(calls: Peek) -> None:
+    reinstate(calls, "w1", "CA1", 5)
+
+    assert dispatch(calls, "CA2", caller="+1", most=1) == ("crowded", "")
+
+
+def test_callers_are_not_counted_without_a_number_or_a_limit(calls: Peek) -> None:
+    nobody = [dispatch(calls, f"CA{n}", caller="", most=1)[0] for n in range(3)]
+    somebody = [dispatch(calls, f"CB{n}", caller="+1", most=0)[0] for n in range(3)]
+
+    assert nobody == somebody == ["unserved"] * 3
 
 
 def test_a_place_is_free_again_after_a_call(calls: Peek) -> None:

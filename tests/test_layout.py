@@ -49,6 +49,7 @@ PURE = [
     "worker/history.py",
     "worker/injections.py",
     "worker/keypad.py",
+    "worker/limit.py",
     "worker/oldshape.py",
     "worker/owed.py",
     "worker/phone.py",
@@ -78,7 +79,7 @@ READERS = {"edge/main.py", "replay/main.py", "worker/main.py"}
 
 MAX_LINES = 400
 LONGER = {
-    "worker/conversation.py": 740,  # one machine: its rules cannot be read apart from each other
+    "worker/conversation.py": 765,  # one machine: its rules cannot be read apart from each other
 }
 
 

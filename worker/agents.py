@@ -66,6 +66,8 @@ class Bridge:
     """What is said when an answer takes long."""
     still_there: str = "Are you still there?"
     """What is said when nobody has spoken for `idle_s`; after the second time the call ends."""
+    last_minute: str = "We have one more minute."
+    """What is said a minute before the call has lasted `MAX_CALL_S`."""
     idle_s: float = 10.0
     """Seconds of silence of both sides; 0: it may last for ever."""
     go_on: str = "(The line was interrupted for a moment. Please go on where you stopped.)"
@@ -206,6 +208,8 @@ def terms_of(claim: Claim, agent: AgentFile, settings: Settings, toolbox: Toolbo
         go_on=bridge.go_on,
         filler=bridge.filler,
         still_there=bridge.still_there,
+        last_minute=bridge.last_minute,
+        max_s=settings.max_call_s,
         idle_s=bridge.idle_s,
         utterance_s=agent.eot_timeout_s + 1.0,
         apology=Line(bridge.apology, sound_of(bridge.apology_sound, "apology")),
@@ -313,6 +317,7 @@ _BRIDGE_TYPES: dict[str, tuple[type | UnionType, str]] = {
     "transfers": (dict, "must be a mapping of names to phone numbers or SIP addresses"),
     "filler": (str, "must be a text"),
     "still_there": (str, "must be a text"),
+    "last_minute": (str, "must be a text"),
     "idle_s": (int | float, "must be a number of seconds"),
     "go_on": (str, "must be a text"),
     "hold": (str, "must be a text"),

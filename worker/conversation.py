@@ -32,6 +32,8 @@ from worker.goodbye import WORDS_TO_GO_ON, Goodbye
 from worker.history import fold, with_past
 from worker.injections import Injections
 from worker.keypad import PAUSE_S
+from worker.limit import TIME_IS_UP, Limit
+from worker.limit import Due as TimeFor
 from worker.owed import Due, Owed
 from worker.phone import Phone
 from worker.playout import Playout
@@ -105,6 +107,8 @@ class Conversation:
         self._ending_call = ""  # id of the function that asked for the end
         self._transfer_to = past.transfer
         self._resumed_with = ""  # what was injected for the agent to go on
+        self._limit = Limit(terms.max_s, inherited.age_s, now)
+        self._timers.set(Timer.LIMIT, self._limit.again_at)
         self._timers.set(Timer.RING, now + terms.ring_s)
         if past.typed:
             self._timers.set(Timer.DIGITS, now + PAUSE_S)
@@ -178,6 +182,8 @@ class Conversation:
                 self._hold(now)
             case Timer.GOODBYE:
                 self._see_goodbye(now)
+            case Timer.LIMIT:
+                self._see_limit(now)
 
     def look(self, now: float) -> None:
         """Now and then: whether the phone still speaks, and whether anybody does."""
@@ -503,7 +509,8 @@ class Conversation:
         self._in_greeting = self._spoke_since_user = False
         self._digits.talked()
         self._speech.confirm(now, is_turn=True)
-        if self._goodbye and len(text.split()) > WORDS_TO_GO_ON:
+        is_final = self._goodbye is not None and self._goodbye.cause == TIME_IS_UP
+        if self._goodbye and not is_final and len(text.split()) > WORDS_TO_GO_ON:
             self._call_off_goodbye()
         self._owe(now)
         self._inject_again(now)
@@ -590,6 +597,18 @@ class Conversation:
                 self._say_goodbye("nobody there", now)
             else:
                 self._inject(self._terms.still_there)
+
+    def _see_limit(self, now: float) -> None:
+        """The call has lasted long enough, or nearly so."""
+        match self._limit.look(now, is_quiet=self.is_quiet_moment):
+            case TimeFor.WARNING:
+                self._inject(self._terms.last_minute)
+            case TimeFor.GOODBYE if self.state is State.TALKING:
+                self._say_goodbye(TIME_IS_UP, now)
+            case TimeFor.END:
+                self._end(TIME_IS_UP)
+                return
+        self._timers.set(Timer.LIMIT, self._limit.again_at)
 
     # -- functions and injections ---------------------------------------------
 

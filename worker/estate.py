@@ -25,11 +25,17 @@ async def inherit(bus: Bus, claim: Claim, call: Call | None) -> Inherited:
     call_sid = claim.ringing.call_sid
     entries = await archive.log(call_sid)
     if call is None or not call.stream_sid or not claim.is_takeover:
-        return Inherited(log=entries)
+        return Inherited(log=entries, age_s=_age_s(claim, call))
     down = await archive.tail_down(call_sid, call.stream_sid, KEPT_ENTRIES)
     up = await archive.tail_up(call_sid, call.stream_sid, KEPT_ENTRIES)
     echoes = [(m.name, m.timestamp) for _, m in up if isinstance(m, Mark)]
-    return Inherited(entries, down, echoes, call.cursor)
+    return Inherited(entries, down, echoes, call.cursor, _age_s(claim, call))
+
+
+def _age_s(claim: Claim, call: Call | None) -> float:
+    """How long there has been this call. Its dispatch may be a later one: see `reinstate`."""
+    began_ms = (call and call.started_ms) or int(claim.entry_id.partition("-")[0])
+    return max(0.0, time.time() - began_ms / 1000)
 
 
 def end_before_us(claim: Claim, call: Call | None) -> str:

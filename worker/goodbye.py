@@ -50,8 +50,9 @@ class Goodbye:
         self._last_news = now
 
     def inject(self, now: float) -> None:
-        """The agent file's own goodbye was asked for."""
+        """The agent file's own goodbye was asked for: sound from before it is none of it."""
         self.was_injected = True
+        self._has_sound = self._is_done = False
         self._sound_by = now + SOUND_WITHIN_S
         self._said_already = True
 

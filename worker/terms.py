@@ -68,6 +68,8 @@ class Terms:
     go_on: str = field(default="(Please go on.)", repr=False)  # to an agent that was cut off
     filler: str = field(default="One moment, please.", repr=False)  # when an answer takes long
     still_there: str = field(default="Are you still there?", repr=False)
+    last_minute: str = field(default="We have one more minute.", repr=False)
+    max_s: float = 0.0  # how long the call may last; 0: for ever
     idle_s: float = 0.0  # after so much silence of both sides he is asked; 0: never
     utterance_s: float = 6.0  # quiet for so long, an utterance without a word is over
     apology: Line = Line("", b"")
@@ -84,3 +86,4 @@ class Inherited:
     down: Sequence[Down] = ()  # the end of what was sent to the phone that is attached
     echoes: Sequence[tuple[str, int]] = ()  # marks that it has echoed, with their time
     cursor: int = 0  # newest caller entry that the former owner had read
+    age_s: float = 0.0  # since the call began

@@ -19,6 +19,7 @@ class Timer(IntEnum):
     COLLECT = auto()
     HOLD = auto()
     GOODBYE = auto()
+    LIMIT = auto()
 
 
 class Timers:

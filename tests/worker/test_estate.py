@@ -8,7 +8,7 @@ import pytest
 from shared.bus import Registry, open_bus
 from shared.calls import Call, Claim, Ringing, State
 from shared.messages import Audio
-from worker.estate import end_before_us, is_stale
+from worker.estate import end_before_us, inherit, is_stale
 from worker.terms import Terms
 
 TERMS = Terms("{}", ring_s=0.5, reattach_s=0.1)
@@ -68,3 +68,26 @@ def test_a_call_that_ended_before_it_was_ours_is_over() -> None:
 
 def test_a_call_that_ended_and_rang_again_is_not() -> None:
     assert end_before_us(claim(-5, is_takeover=False), ENDED) == ""
+
+
+@pytest.mark.parametrize(
+    ("rang_s", "began_s", "age_s"),
+    [
+        (5, None, 5),
+        (5, 400, 400),  # dispatched again
+        (-5, None, 0),  # Redis' clock is ahead
+    ],
+)
+async def test_a_call_is_as_old_as_its_first_dispatch(
+    rang_s: float, began_s: float | None, age_s: float, redis: str
+) -> None:
+    call = began_s and Call(started_ms=int((time.time() - began_s) * 1000))
+    async with open_bus(redis, "w1") as bus:
+        found = (await inherit(bus, claim(rang_s), call or None)).age_s
+
+    assert age_s <= found < age_s + 5
+
+
+async def test_a_call_that_redis_has_forgotten_is_as_old_as_its_dispatch(redis: str) -> None:
+    async with open_bus(redis, "w1") as bus:
+        assert (await inherit(bus, claim(60), Call())).age_s >= 60

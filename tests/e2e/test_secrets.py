@@ -1,4 +1,4 @@
-"""Secrets come from files, and show nowhere: not in a log at its loudest, not when all goes wrong."""
+"""Secrets come from files, and show nowhere: in no log, however loud, and whatever goes wrong."""
 
 import asyncio
 import json

@@ -32,6 +32,10 @@ STREAM_PATH = "/twilio"
 # A phone that lost its stream is asked back this often in a call.
 ATTEMPTS = 3
 
+# Sockets that have come and not said yet for which call. Twilio's are so for a tenth of a second; a
+# signature can be repeated, and a process has only so many descriptors.
+MAX_WAITING = 200
+
 # How fast Twilio's voice reads a notice.
 SPOKEN_CHARS_A_S = 12
 
@@ -58,11 +62,16 @@ class Face:
         self.answers = answers
         self.guard = Guard(settings)
         self.counts = desk.counts
-        self.calls = 0
+        self._phones: set[PhoneCall] = set()
         self.moved = 0
         """Phones that have gone to another edge."""
         self.is_idle = asyncio.Event()
         self.is_idle.set()
+
+    @property
+    def calls(self) -> int:
+        """Phone sockets that are open."""
+        return len(self._phones)
 
     async def voice(self, request: Request, form: Form) -> Response:
         """A call rings: find it a worker, and tell Twilio where to bring it."""
@@ -176,14 +185,19 @@ class Face:
             log.warning("socket refused: bad signature")
             await socket.close()  # before accept: the upgrade is answered with 403
             return
-        self.calls += 1
+        if sum(phone.is_waiting for phone in self._phones) >= MAX_WAITING:
+            self.counts.sockets_too_many += 1
+            log.warning("socket refused: too many wait")
+            await socket.close()
+            return
+        phone = PhoneCall(socket, self.desk)
+        self._phones.add(phone)
         self.is_idle.clear()
         try:
-            cause = await PhoneCall(socket, self.desk).run()
-            self.moved += cause == MOVED
+            self.moved += await phone.run() == MOVED
         finally:
-            self.calls -= 1
-            if not self.calls:
+            self._phones.remove(phone)
+            if not self._phones:
                 self.is_idle.set()
 
     async def health(self, request: Request) -> Response:

@@ -113,6 +113,11 @@ class PhoneCall:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[_Over] = self._loop.create_future()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has not been given its call yet."""
+        return not self._call_sid
+
     async def run(self) -> str:
         """Serve the socket to its end. Returns why it came, or "" for one that was let go."""
         await self._socket.accept()

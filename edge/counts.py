@@ -21,6 +21,8 @@ class Counts:
     """Of a call whose phone has been here: sent on, with no token."""
     sockets_forged: int = 0
     """Refused: no signature, or one that does not match."""
+    sockets_too_many: int = 0
+    """Refused: too many others had come and not said yet for which call."""
     sockets_unstarted: int = 0
     """Closed: no `start` in time, or nothing but rubbish."""
     sockets_without_token: int = 0
@@ -34,5 +36,5 @@ class Counts:
     def refused(self) -> int:
         """All that were let in nowhere because of what they were."""
         webhooks = self.webhooks_forged + self.webhooks_malformed + self.webhooks_replayed
-        sockets = self.sockets_forged + self.sockets_unstarted
+        sockets = self.sockets_forged + self.sockets_too_many + self.sockets_unstarted
         return webhooks + sockets + self.sockets_without_token + self.sockets_doubled

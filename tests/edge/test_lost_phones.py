@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from itertools import pairwise
 
 import pytest
 from redis import Redis
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge import app, server
 from edge import call as phone_call
@@ -276,6 +276,26 @@ async def test_a_body_whose_sender_goes_leaves_nothing(edge: Edge) -> None:
     await until(lambda: sockets(edge) == 0)
     assert edge.server
     await until(lambda: not edge.server or not edge.server.server_state.tasks)
+
+
+async def test_only_so_many_sockets_may_wait_and_calls_are_none_of_them(
+    edge: Edge, worker: Worker, bystander: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "MAX_WAITING", 2)
+    monkeypatch.setattr(phone_call, "START_WITHIN_S", 0.5)
+    await worker.stream(bystander.call_sid)
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(connect(edge.stream, proxy=None))
+        with pytest.raises(InvalidStatus, match="403"):
+            await connect(edge.stream, proxy=None)
+        await until(lambda: edge.face.calls == 1)  # the bystander
+
+    async with connect(edge.stream, proxy=None):
+        assert edge.face.calls == 2
+    counts = edge.face.counts
+    await until(lambda: counts.sockets_unstarted == 3)
+    assert (counts.sockets_too_many, counts.refused) == (1, 4)
 
 
 async def crowd(edge: Edge, number: int) -> None:

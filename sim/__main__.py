@@ -11,6 +11,7 @@ STAND_INS = {
     "phone": ("sim.phone.cli", "the carrier and a caller: rings the bridge"),
     "agent": ("sim.agent.cli", "the agent service: answers the bridge"),
     "faults": ("sim.faults.main", "every harm done to real processes: what callers hear of it"),
+    "attacks": ("sim.attacks.main", "every way in that is none: what each attack got"),
     "corpus": ("sim.corpus.main", "a recorded call of each kind: makes them, or repeats them"),
     "load": ("sim.load.main", "many calls at once: what the bridge adds, and costs"),
 }

@@ -5,6 +5,7 @@
 # make faults every fault of the table, done to real processes: what callers heard of it
 # make soak   the same with 10,000 dropped calls and a minute of talk after each fault: 20 minutes
 # make fuzz   whatever can be sent to what reads foreign messages, a minute each, then more of each property
+# make attacks every way in that is none, tried on a real edge: what each got
 # make bench  load figures against the plain one-process server: ten minutes, a report in bench/
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FUZZ_S ?= 60
 
-.PHONY: run demo test check faults soak fuzz bench format clean
+.PHONY: run demo test check faults attacks soak fuzz bench format clean
 
 run: $(READY)
 	@$(BIN)/python -m sim demo --serve
@@ -31,6 +32,9 @@ check: $(READY)
 
 faults: $(READY)
 	@$(BIN)/python -m sim faults --to faults
+
+attacks: $(READY)
+	@$(BIN)/python -m sim attacks
 
 soak: $(READY)
 	@$(BIN)/python -m sim faults --soak

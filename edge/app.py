@@ -194,7 +194,8 @@ class Face:
         self._phones.add(phone)
         self.is_idle.clear()
         try:
-            self.moved += await phone.run() == MOVED
+            cause = await phone.run()
+            self.moved += cause == MOVED
         finally:
             self._phones.remove(phone)
             if not self._phones:

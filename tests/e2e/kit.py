@@ -57,6 +57,7 @@ def stack(
         "DEEPGRAM_API_KEY": KEY,
         "AGENTS": str(agents),
         "REATTACH_S": "1.5",
+        "MAX_CALLS_PER_CALLER": "0",  # all callers here have one number
         **settings,
     }
     return Stack(workers=workers, environ=environ, folder=folder, redis=redis)

@@ -9,6 +9,7 @@ on to their end or to DRAIN_S; and only then is the server told.
 import asyncio
 import logging
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -72,6 +73,13 @@ async def _drain(face: Face, within_s: float) -> None:
     log.info("drained", extra={"moved": face.moved, "calls": face.calls})
 
 
+def _allow_sockets() -> None:
+    """As many descriptors as the system lets us have: strangers who stand about need some, too."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS names a limit that it does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _is_free(host: str, port: int) -> bool:
     """Whether the edge can listen there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -96,5 +104,6 @@ def main() -> int:
         sys.stderr.write(f"edge: PORT: {settings.port} on {settings.bind_host} cannot be used\n")
         return 2
     logs.setup(settings.log_level, settings.log_format, "edge")
+    _allow_sockets()
     garbage.tame()
     return uvloop.run(serve(settings, answers))

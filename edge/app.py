@@ -36,6 +36,9 @@ ATTEMPTS = 3
 # signature can be repeated, and a process has only so many descriptors.
 MAX_WAITING = 200
 
+# A stranger who is refused a thousand times a second fills no disk.
+WARN_EVERY_S = 1.0
+
 # How fast Twilio's voice reads a notice.
 SPOKEN_CHARS_A_S = 12
 
@@ -63,6 +66,7 @@ class Face:
         self.guard = Guard(settings)
         self.counts = desk.counts
         self._phones: set[PhoneCall] = set()
+        self._next_warning: dict[str, float] = {}
         self.moved = 0
         """Phones that have gone to another edge."""
         self.is_idle = asyncio.Event()
@@ -72,6 +76,13 @@ class Face:
     def calls(self) -> int:
         """Phone sockets that are open."""
         return len(self._phones)
+
+    def warn(self, event: str) -> None:
+        """Log that somebody was refused, now and then, with how many were in all."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._next_warning.get(event, 0.0):
+            self._next_warning[event] = now + WARN_EVERY_S
+            log.warning(event, extra={"refused": self.counts.refused})
 
     async def voice(self, request: Request, form: Form) -> Response:
         """A call rings: find it a worker, and tell Twilio where to bring it."""
@@ -182,12 +193,12 @@ class Face:
         """Twilio's WebSocket."""
         if not self.guard.admits_socket(STREAM_PATH, socket.headers.get("x-twilio-signature")):
             self.counts.sockets_forged += 1
-            log.warning("socket refused: bad signature")
+            self.warn("socket refused: bad signature")
             await socket.close()  # before accept: the upgrade is answered with 403
             return
         if sum(phone.is_waiting for phone in self._phones) >= MAX_WAITING:
             self.counts.sockets_too_many += 1
-            log.warning("socket refused: too many wait")
+            self.warn("socket refused: too many wait")
             await socket.close()
             return
         phone = PhoneCall(socket, self.desk)
@@ -245,7 +256,7 @@ async def _checked(face: Face, handler: Handler, request: Request) -> Response:
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if not face.guard.admits_request(path, form, request.headers.get("x-twilio-signature")):
         face.counts.webhooks_forged += 1
-        log.warning("webhook refused: bad signature", extra={"path": request.url.path})
+        face.warn("webhook refused: bad signature")
         return PlainTextResponse("signature does not match\n", status_code=403)
     if not is_sid(form.get("CallSid", ""), "CA"):
         face.counts.webhooks_malformed += 1

@@ -105,7 +105,7 @@ class Fort:
     @classmethod
     async def of(cls, house: House, client: httpx.AsyncClient) -> Self:
         """Wait until its calls are as the attackers are to find them."""
-        signed = {"public_url": ORIGIN, "auth_token": TOKEN}
+        signed: dict[str, Any] = {"public_url": ORIGIN, "auth_token": TOKEN}
         live = house.call(HEARD_OUT, **signed)
         over = house.call(Wait(0.2), HangUp(), **signed)
         edge = await house.add_edge(TOKEN_S=str(LATE_S), NOTICE="off")

@@ -41,7 +41,7 @@ async def test_no_secret_is_ever_printed(port: int, tmp_path: Path) -> None:
         url = server.url.replace("://", f"://:{PASSWORD}@")
         files = written(tmp_path, REDIS_URL=url, TWILIO_AUTH_TOKEN=TOKEN, DEEPGRAM_API_KEY=kit.KEY)
         unset = {key.removesuffix("_FILE"): "" for key in files}
-        settings = {**files, **unset, "PUBLIC_URL": PUBLIC, "LOG_LEVEL": "DEBUG"}
+        settings: dict[str, Any] = {**files, **unset, "PUBLIC_URL": PUBLIC, "LOG_LEVEL": "DEBUG"}
         with kit.stack(tmp_path, port, redis=server, **settings) as stack:
             signed: dict[str, Any] = {"public_url": PUBLIC, "auth_token": TOKEN}
             forged = Impairments(webhook_signature="wrong")

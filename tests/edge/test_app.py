@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from edge import twiml
+from edge import app, twiml
 from edge.app import ATTEMPTS
 from shared.calls import INTERNAL_ERROR, NO_WORKER, State
 from shared.messages import HungUp
@@ -67,6 +67,20 @@ async def test_others_get_403_and_no_call(signed: Edge, path: str, headers: dict
     assert response.status_code == 403
     assert await calls(signed) == 0
     assert (signed.face.counts.webhooks_forged, signed.face.counts.refused) == (1, 1)
+
+
+async def test_who_is_refused_again_and_again_fills_no_log(
+    signed: Edge, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "WARN_EVERY_S", 0.2)
+    for _ in range(20):
+        await signed.post("/twilio/voice")
+    await asyncio.sleep(0.2)
+    await signed.post("/twilio/voice")
+
+    lines = [each for each in caplog.records if each.message == "webhook refused: bad signature"]
+    assert 2 <= len(lines) < 20
+    assert vars(lines[-1])["refused"] == 21
 
 
 async def test_what_the_request_says_of_its_host_does_not_count(signed: Edge) -> None:

@@ -17,6 +17,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
+from twilio.request_validator import HMAC_SHA1, HMAC_SHA256
+
 from replay.export import export
 from replay.recording import Recording, load
 from replay.terminal import line
@@ -123,7 +125,8 @@ async def _demonstrate(
     call = Call(
         caller=caller,
         webhook=stack.webhook,
-        auth_token=settings.twilio_auth_token or "none",
+        auth_token=settings.twilio_shared_key or settings.twilio_auth_token or "none",
+        signs_with=HMAC_SHA256 if settings.twilio_shared_key else HMAC_SHA1,
         public_url=settings.public_url or None,
         verb_speed=math.inf,
     )

@@ -41,7 +41,7 @@ class Process:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *module.split()],
                 cwd=ROOT,
-                env={**os.environ, **environ},
+                env={**_inherited(environ), **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -88,6 +88,13 @@ class Process:
             self._guard.dismiss()
             self._guard = None
         return status
+
+
+def _inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """Our own environment, but for secrets in files that are given otherwise here."""
+    return {
+        key: value for key, value in os.environ.items() if key.removesuffix("_FILE") not in environ
+    }
 
 
 class Stack:

@@ -15,6 +15,7 @@ from random import Random
 from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
 
+from twilio.request_validator import HMAC_SHA1
 from websockets.asyncio.client import ClientConnection
 
 from sim.phone import twiml
@@ -82,6 +83,8 @@ class Call:
     stream: str | None = None
     bin: str | None = None
     auth_token: str = "test_auth_token"  # noqa: S105  (a stand-in's)
+    signs_with: str = HMAC_SHA1
+    """HMAC_SHA256 for an account with a shared key, whose secret `auth_token` is then."""
     public_url: str | None = None
     from_: str = "+15551230000"
     to: str = "+15559870000"
@@ -142,9 +145,8 @@ class Call:
     async def run(self) -> CallResult:
         """Place the call, and return what became of it."""
         self._placed_at = time.monotonic()
-        self._webhooks = Webhooks(
-            self.auth_token, self._origins, self.impairments.webhook_signature
-        )
+        how = self.impairments.webhook_signature
+        self._webhooks = Webhooks(self.auth_token, self._origins, how, self.signs_with)
         try:
             async with asyncio.TaskGroup() as tasks:
                 await self._live_through(tasks)
@@ -298,11 +300,12 @@ class Call:
         return record.ended
 
     async def _open(self, url: str, impairments: Impairments) -> ClientConnection:
+        # No real stream is other than wss, so that is what servers know how to check.
+        asked, how = with_scheme(url, "wss"), impairments.stream_signature
         return await open_socket(
             url,
             self._origins.to_local(url),
-            # No real stream is other than wss, so that is what servers know how to check.
-            signature(self.auth_token, with_scheme(url, "wss"), {}, impairments.stream_signature),
+            signature(self.auth_token, asked, {}, how, self.signs_with),
             max_queue=1 if impairments.read_delay_s else None,
         )
 

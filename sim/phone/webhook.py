@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import uuid4
 
 import httpx
-from twilio.request_validator import RequestValidator
+from twilio.request_validator import HMAC_SHA1, SIGNATURE_SETTINGS_HEADER, RequestValidator
 
 from sim.phone.track import Signature
 
@@ -22,6 +22,8 @@ TIMEOUT_S = 15.0
 
 CONNECT_TIMEOUT_S = 5.0
 """There are two attempts (11205)."""
+
+SHARED_KEY_ID = "webhooks_sharedkey_00000000000000000000000001"
 
 RETRIEVAL_FAILURE = 11200
 CONNECTION_FAILURE = 11205
@@ -72,8 +74,14 @@ class Origins:
         return url
 
 
-def signature(token: str, url: str, form: Mapping[str, str], how: Signature) -> str | None:
-    """The value of X-Twilio-Signature; None for none."""
+def signature(
+    token: str, url: str, form: Mapping[str, str], how: Signature, algorithm: str = HMAC_SHA1
+) -> str | None:
+    """The value of X-Twilio-Signature; None for none.
+
+    Args:
+        token: The account's auth token; with HMAC_SHA256, the secret of a shared key.
+    """
     match how:
         case "missing":
             return None
@@ -83,7 +91,7 @@ def signature(token: str, url: str, form: Mapping[str, str], how: Signature) -> 
             url = with_scheme(url, "https")
         case "right":
             pass
-    return str(RequestValidator(token).compute_signature(url, dict(form)))
+    return str(RequestValidator(token).compute_signature(url, dict(form), algorithm))
 
 
 def with_scheme(url: str, scheme: str) -> str:
@@ -111,8 +119,15 @@ def voice_form(account_sid: str, call_sid: str, from_: str, to: str) -> dict[str
 class Webhooks:
     """Sends one call's requests."""
 
-    def __init__(self, token: str, origins: Origins, how: Signature = "right") -> None:
+    def __init__(
+        self,
+        token: str,
+        origins: Origins,
+        how: Signature = "right",
+        algorithm: str = HMAC_SHA1,
+    ) -> None:
         self._token = token
+        self._algorithm = algorithm
         self._origins = origins
         self._how = how
         self._client = httpx.AsyncClient(
@@ -159,8 +174,10 @@ class Webhooks:
         }
         if form:
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
-        if signed := signature(self._token, url, form, self._how):
+        if signed := signature(self._token, url, form, self._how, self._algorithm):
             headers["X-Twilio-Signature"] = signed
+        if self._algorithm != HMAC_SHA1:
+            headers[SIGNATURE_SETTINGS_HEADER] = f"key={SHARED_KEY_ID},algorithm={self._algorithm}"
         return headers
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twilio.request_validator import RequestValidator
+from twilio.request_validator import HMAC_SHA256, RequestValidator
 from websockets.asyncio.client import connect
 
 from shared import keys
@@ -63,6 +63,23 @@ async def test_signed_calls_pass(fort: Stack, port: int) -> None:
         assert result.rejections == []
         assert heard_whole(result, GREETING)
         assert result.streams[0].url == "wss://voice.example.com/twilio"
+
+
+async def test_calls_signed_with_a_shared_key_pass(port: int, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "TWILIO_SHARED_KEY": "shared",
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "PUBLIC_URL": PUBLIC,
+    }
+    shared: dict[str, Any] = {"auth_token": "shared", "signs_with": HMAC_SHA256}
+    with kit.stack(tmp_path, port, **settings) as stack:
+        async with agent(port):
+            passes = await kit.call(stack, HEARD_OUT, HangUp(), public_url=PUBLIC, **shared).run()
+            forged = await call(stack).run()
+
+    assert heard_whole(passes, GREETING)
+    assert passes.rejections == []
+    assert forged.ended.startswith("error 11200: HTTP 403")
 
 
 async def test_forged_webhooks_and_sockets_get_403_and_nothing_is_spent(

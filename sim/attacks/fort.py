@@ -140,8 +140,10 @@ class Fort:
             return LET_IN if b"<Stream" in answer.content else "no stream"
         return f"HTTP {answer.status_code}"
 
-    async def knock(self, *messages: str | bytes, signed: str | None = None, path: str = "") -> str:
-        """Open a phone socket, and say this. Returns how the edge answered."""
+    async def knock(
+        self, *messages: str | bytes | list[str], signed: str | None = None, path: str = ""
+    ) -> str:
+        """Open a phone socket, and say this, a list in pieces. Returns how the edge answered."""
         address = self.house.stack.stream + path
         try:
             socket = await open_socket(SOCKET + path, address, signed)

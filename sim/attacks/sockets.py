@@ -97,6 +97,11 @@ async def large_and_binary(fort: Fort) -> str:
     return await fort.knock(b"x" * 65_537, signed=OVERHEARD)
 
 
+@attack("message above 64 KiB in pieces", TOO_LARGE)
+async def large_in_pieces(fort: Fort) -> str:
+    return await fort.knock(["x" * 40_000, "x" * 25_537], signed=OVERHEARD)
+
+
 @attack("nothing but binary frames", REFUSED)
 async def binary(fort: Fort) -> str:
     return await fort.knock(*[b"\x00" * 160] * RUBBISH, signed=OVERHEARD)

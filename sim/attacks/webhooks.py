@@ -46,6 +46,12 @@ async def renamed(fort: Fort) -> str:
     return await fort.post(form, sign(f"https://{host}/twilio/voice", form), host=host)
 
 
+@attack("status callback's signature on a webhook, its path in Host", FORBIDDEN)
+async def smuggled(fort: Fort) -> str:
+    form, host = new_form(), "voice.example.com/twilio/status#"
+    return await fort.post(form, sign(STATUS, form), host=host)
+
+
 @attack("forged request for a live call's stream", FORBIDDEN)
 async def asked_back(fort: Fort) -> str:
     return await fort.post({**fort.going_on.form, "CallStatus": "in-progress"}, "x", url=AFTER)
@@ -84,3 +90,9 @@ async def got(fort: Fort) -> str:
 async def oversized(fort: Fort) -> str:
     form = new_form(Extra="x" * 200_000)
     return await fort.post(form, sign(VOICE, form))
+
+
+@attack("webhook of 10,000 fields", "HTTP 413")
+async def crowded(fort: Fort) -> str:
+    form = new_form(**{f"{number:x}": "" for number in range(10_000)})
+    return await fort.post(form, "x" * 28)

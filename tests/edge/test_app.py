@@ -113,6 +113,30 @@ async def test_a_call_sid_that_is_none_gets_400(edge: Edge, path: str, call_sid:
     assert edge.face.counts.webhooks_malformed == 1
 
 
+async def test_a_form_of_too_many_fields_gets_413(edge: Edge) -> None:
+    form = {**FORM, **{f"field {number}": "" for number in range(app.MAX_FIELDS)}}
+
+    assert (await edge.client.post("/twilio/voice", data=form)).status_code == 413
+    assert await calls(edge) == 0
+
+
+@pytest.mark.parametrize("path", ["/twilio/voice?a=%FF", "/twilio/voice?a=\xff", "/twilio/voic%65"])
+async def test_an_address_counts_as_it_was_asked_for(signed: Edge, path: str) -> None:
+    for url, status in ((path, 200), ("/twilio/voice", 403)):
+        request = signed.client.build_request("POST", path, data=FORM)
+        asked = url if status == 403 else request.url.raw_path.decode()
+        request.headers.update(sign(asked, FORM))
+        assert (await signed.client.send(request)).status_code == status
+
+
+@pytest.mark.parametrize("host", ["[", "x/twilio/status#", "x/twilio/status?", "a b", "\xff"])
+async def test_a_host_that_is_none_changes_nothing(signed: Edge, host: str) -> None:
+    for path, status in (("/twilio/voice", 200), ("/twilio/status", 403)):
+        headers = {**sign(path, FORM), "Host": host.encode("latin-1")}
+        request = signed.client.build_request("POST", "/twilio/voice", data=FORM, headers=headers)
+        assert (await signed.client.send(request)).status_code == status
+
+
 async def test_a_form_that_is_none_gets_400(edge: Edge) -> None:
     for content, kind in [
         (b"", "application/x-www-form-urlencoded"),

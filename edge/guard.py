@@ -18,8 +18,11 @@ from shared.settings import Settings
 
 
 class _Fields(dict[str, list[str]]):
-    """A form's values by name. The validator asks for each name's, so they must be at hand: a
-    multi-dict looks through all fields each time, seconds for 64 KB of short names."""
+    """A form's values by name, at hand.
+
+    The validator asks for each name's, and a multi-dict looks through all fields for that: seconds,
+    for a stranger's 64 KB of short names.
+    """
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> "_Fields":

@@ -1,5 +1,6 @@
 """A call as the fleet knows it: how it is dispatched, claimed, and what its hash holds."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -25,9 +26,12 @@ class Ringing:
     @property
     def counted_as(self) -> str:
         """Who calls, where calls are counted by caller; "" for one who cannot be told apart."""
-        number = self.caller.lower().removeprefix("sip:").removeprefix("+").partition("@")[0]
-        return "" if number in HIDDEN or self.direction != "inbound" else self.caller
+        who = _ADDRESS.sub("", self.caller.lower()).partition("@")[0]
+        return "" if who in HIDDEN or self.direction != "inbound" else self.caller
 
+
+# What stands before a number or a name, by the kind of telephone.
+_ADDRESS = re.compile(r"^(sips?:|client:)?\+?")
 
 HIDDEN = frozenset(
     {

@@ -37,7 +37,11 @@ def test_calls_are_counted_by_their_caller(caller: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "caller", ["", "anonymous", "Anonymous", "+266696687", "sip:anonymous@anonymous.invalid"]
+    "caller",
+    [
+        *("", "anonymous", "Anonymous", "+266696687", "client:Anonymous"),
+        *("sip:anonymous@anonymous.invalid", "sip:+266696687@example.com"),
+    ],
 )
 def test_callers_who_hide_are_not_told_apart(caller: str) -> None:
     assert Ringing("CA1", caller, "+2").counted_as == ""

@@ -34,6 +34,7 @@ from worker.injections import Injections
 from worker.keypad import PAUSE_S
 from worker.owed import Due, Owed
 from worker.phone import Phone
+from worker.placeholders import filled
 from worker.playout import Playout
 from worker.recovery import HOLD_EVERY_S, SILENT_FOR_S, Recovery
 from worker.speech import Speech
@@ -362,7 +363,8 @@ class Conversation:
         self._request_id = request_id
         self._timers.set(Timer.READY, now + READY_WITHIN_S)
         past, more_to_come = self._past, self._ear.has_spoken
-        self._effects.agent.append(with_past(self._settings, past, answer_owed=more_to_come))
+        settings = filled(self._settings, self._terms.variables)
+        self._effects.agent.append(with_past(settings, past, answer_owed=more_to_come))
         self._injections.take_back(self._resumed_with)  # that was for an agent which got no further
         self._resumed_with = past.owed or (self._terms.go_on if past.was_cut_off else "")
         if self._resumed_with and not more_to_come:  # else the agent will answer that

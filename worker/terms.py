@@ -56,6 +56,7 @@ class Terms:
     """What a conversation must know of its call and its agent."""
 
     settings: str = field(repr=False)  # the Settings message, as for a new call
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # for `${env:NAME}`
     mark_prefix: str = "1"
     uses_flux: bool = False
     call_sid: str = ""

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 
 from shared.calls import Ringing
@@ -163,10 +162,12 @@ class Clash:
 
 def first_clash(agents: Agents) -> Clash | None:
     """Two files that both answer a number, if there are such. One file may have two names."""
-    for (one, its), (other, others) in combinations(sorted(agents.items(), key=_path), 2):
-        same = set(its.bridge.numbers).intersection(others.bridge.numbers)
-        if same and one.resolve() != other.resolve():
-            return Clash(one, other, min(same))
+    owners: dict[str, Path] = {}
+    for path, agent in sorted(agents.items(), key=_path):
+        for number in agent.bridge.numbers:
+            owner = owners.setdefault(number, path)
+            if owner.resolve() != path.resolve():
+                return Clash(owner, path, number)
     return None
 
 

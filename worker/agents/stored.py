@@ -34,7 +34,7 @@ def stored_agents(settings: Settings) -> Stored | None:
 
     def fetch(agent_id: str) -> Any:
         path = f"/v1/projects/{quote(project, safe='')}/agents/{agent_id}"
-        return _block(_get(settings, path))
+        return block_in(_get(settings, path))
 
     return fetch
 
@@ -65,7 +65,8 @@ def _get(settings: Settings, path: str) -> bytes:
     return body
 
 
-def _block(body: bytes) -> Any:
+def block_in(body: bytes) -> Any:
+    """The agent block in an answer. Raises: NotStored."""
     try:
         config = json.loads(body)["config"]
         return json.loads(config) if isinstance(config, str) else config

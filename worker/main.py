@@ -168,10 +168,10 @@ class Worker:
         self._sessions[call_sid] = session
         self._is_idle.clear()
         what = "call taken over" if claim.is_takeover else "call claimed"
-        extra = {"call_sid": call_sid, "epoch": claim.epoch, "agent": agent.name}
-        log.info(what, extra=extra)
+        named = {"call_sid": call_sid, "agent": agent.name}
+        log.info(what, extra={**named, "epoch": claim.epoch})
         if claim.ringing.agent not in ("", agent.name):
-            log.warning("no such agent", extra={"call_sid": call_sid, "instead": agent.name})
+            log.warning("no such agent: another answers", extra=named)
         tasks.create_task(self._run(session), name=f"call:{call_sid}")
 
     async def _run(self, session: Session) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -31,7 +32,7 @@ def greeting(session: SessionRecord) -> str:
     return str((session.settings or {})["agent"]["greeting"])
 
 
-async def greeted(stack: Stack, server: AgentServer, **options: str) -> str:
+async def greeted(stack: Stack, server: AgentServer, **options: Any) -> str:
     """The greeting with which a call is answered."""
     before = len(server.sessions)
     await call(stack, Wait(0.3), HangUp(), **options).run()

@@ -4,9 +4,9 @@ The fields of `Bridge` are the one place that says what there is: what is checke
 the schema for editors says and what is told of an unknown field follow from them.
 """
 
-import math
 import re
 from dataclasses import dataclass, field, fields
+from os.path import isfile
 from types import UnionType
 from typing import Annotated, Any, get_type_hints
 
@@ -110,8 +110,7 @@ def read_bridge(document: Document, data: Any, toolbox: Toolbox) -> Bridge:
     _check_lists(document, data, toolbox)
     _check_mappings(document, data)
     idle_s = data.get("idle_s", 0)
-    is_time = idle_s >= 0 and math.isfinite(idle_s)
-    document.must(is_time, ("bridge", "idle_s"), "must not be negative, nor without end")
+    document.must(idle_s >= 0, ("bridge", "idle_s"), "must not be negative")
     return Bridge(**{**_frozen(data), **_sounds(document, data)})
 
 
@@ -125,7 +124,7 @@ def _sounds(document: Document, data: dict[str, Any]) -> dict[str, str]:
     for key in ("apology_sound", "hold_sound"):
         if data.get(key):
             path = document.path.parent / data[key]
-            document.must(path.is_file(), ("bridge", key), "no such file")
+            document.must(isfile(path), ("bridge", key), "no such file")
             found[key] = str(path)
     return found
 

@@ -1,6 +1,8 @@
 """An agent file as YAML: what it says, and on which line each field stands."""
 
-from collections.abc import Iterable, Sequence
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,10 @@ import yaml
 
 Where = tuple[str | int, ...]
 """A field, as the steps that lead to it: ("agent", "speak", 1, "provider")."""
+
+
+# Half of a surrogate pair: YAML can write one, UTF-8 cannot.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class BadAgentFile(ValueError):
@@ -37,7 +43,7 @@ class Document:
             line = f":{mark.line + 1}" if mark else ""
             raise BadAgentFile(f"{path}{line}: not YAML: {getattr(exc, 'problem', exc)}") from exc
         except RecursionError:
-            raise BadAgentFile(f"{path}: is nested too deeply, or in itself") from None
+            raise BadAgentFile(f"{path}: is nested too deep, or contains itself") from None
         except ValueError as exc:  # a date that is none
             raise BadAgentFile(f"{path}: not YAML: {exc}") from exc
 
@@ -54,15 +60,16 @@ class Document:
     def _check_keys(self, node: yaml.Node, where: Where) -> None:
         """YAML's reader lets the last of two alike win; the other would be lost without a word."""
         if isinstance(node, yaml.MappingNode):
-            known: dict[Any, int] = {}
+            known: dict[tuple[str, str], int] = {}
             for key, value in node.value:
-                name = key.value if isinstance(key, yaml.ScalarNode) else None
+                name = key.value if isinstance(key, yaml.ScalarNode) else "?"
                 line = key.start_mark.line + 1
-                if name is not None and known.setdefault(name, line) != line:
-                    place = ".".join(map(str, (*where, name)))
-                    at = f"{self.path}:{line}: {place}"
-                    raise BadAgentFile(f"{at}: is there twice, first on line {known[name]}")
-                self._check_keys(value, (*where, name or "?"))
+                if isinstance(key, yaml.ScalarNode) and (key.tag, name) in known:
+                    at = f"{self.path}:{line}: {'.'.join(map(str, (*where, name)))}"
+                    first = known[key.tag, name]
+                    raise BadAgentFile(f"{at}: is there twice, first on line {first}")
+                known[key.tag, name] = line
+                self._check_keys(value, (*where, name))
         elif isinstance(node, yaml.SequenceNode):
             for number, each in enumerate(node.value):
                 self._check_keys(each, (*where, number))
@@ -80,12 +87,48 @@ class Document:
         hint = f"; did you mean {near[0]}?" if near else ""
         self.must(name in known, where, f"{what}{hint}; known: {', '.join(known)}")
 
+    def must_be_json(self, value: Any, where: Where) -> None:
+        """YAML knows more than JSON: a date, or a number that is none, could not be sent."""
+        if isinstance(value, dict):
+            for key, each in value.items():
+                self.must(isinstance(key, str), (*where, key), "must be a text: put it in quotes")
+                self.must_be_json(each, (*where, key))
+        elif isinstance(value, list):
+            for number, each in enumerate(value):
+                self.must_be_json(each, (*where, number))
+        else:
+            self.must(_is_json(value), where, "is not JSON: put it in quotes")
+
     def _line(self, where: Iterable[str | int]) -> int:
         node = self._root
         line = node.start_mark.line if node else 0
         for step in where:
             node, line = _step(node, step, line)
         return line + 1
+
+
+def _is_json(value: Any) -> bool:
+    """Whether a single value can be sent, and read wherever it arrives."""
+    match value:
+        case str():
+            return _HALF.search(value) is None
+        case int():
+            return abs(value) < 1 << 64
+        case float():
+            return math.isfinite(value)
+    return value is None
+
+
+def texts_in(value: Any, where: Where) -> Iterator[tuple[Where, str]]:
+    """Each text in a value, and where it stands."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from texts_in(each, (*where, name))
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from texts_in(each, (*where, number))
 
 
 def _step(node: yaml.Node | None, step: str | int, line: int) -> tuple[yaml.Node | None, int]:

@@ -1,7 +1,6 @@
 """One agent file: what the agent is, read, checked, and rendered for a call."""
 
 import copy
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 from shared.calls import Ringing
 from worker import deepgram, oldshape
 from worker.agents.bridge import Bridge, read_bridge
-from worker.agents.document import Document, Where
+from worker.agents.document import Document, Where, texts_in
 from worker.placeholders import ENV, is_variable, names_in, render
 from worker.toolbox import Toolbox
 
@@ -129,8 +128,10 @@ def load(
         raise
     _check_agent(document, parts["agent"])
     document.must(isinstance(parts["settings"], dict), ("settings",), "must be a mapping")
+    for part in PARTS:
+        document.must_be_json(parts[part], (part,))
     for part in ("agent", "settings"):
-        _check_values(document, parts[part], (part,), environ)
+        _check_variables(document, parts[part], (part,), environ)
     bridge = read_bridge(document, parts["bridge"], toolbox)
     file = AgentFile(path.stem, parts["agent"], parts["settings"], bridge, environ)
     if bridge.tools and not file.blocks("think"):
@@ -214,29 +215,12 @@ def _check_block(document: Document, block: Any, where: Where) -> None:
         document.must(isinstance(value, kind), (*where, name), wanted)
 
 
-def _check_values(document: Document, value: Any, where: Where, env: Mapping[str, str]) -> None:
-    """YAML knows more than JSON: a date, or a number that is none, could not be sent."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            document.must(isinstance(key, str), (*where, key), "must be a text: put it in quotes")
-            _check_values(document, each, (*where, key), env)
-    elif isinstance(value, list):
-        for number, each in enumerate(value):
-            _check_values(document, each, (*where, number), env)
-    elif isinstance(value, str):
-        _check_text(document, value, where, env)
-    else:
-        is_number = isinstance(value, int | float) and math.isfinite(value)
-        document.must(value is None or is_number, where, "is not JSON: put it in quotes")
-
-
-def _check_text(document: Document, text: str, where: Where, env: Mapping[str, str]) -> None:
-    is_whole = not any("\ud800" <= each <= "\udfff" for each in text)
-    document.must(is_whole, where, "has half a character, which cannot be sent")
-    for name in names_in(text)[1]:
-        wanted = f"${{{ENV}{name}}} names no variable: letters, digits and _"
-        document.must(is_variable(name), where, wanted)
-        document.must(name in env, where, f"${{{ENV}{name}}}: the environment has no {name}")
+def _check_variables(document: Document, value: Any, where: Where, env: Mapping[str, str]) -> None:
+    for place, text in texts_in(value, where):
+        for name in names_in(text)[1]:
+            wanted = f"${{{ENV}{name}}} names no variable: letters, digits and _"
+            document.must(is_variable(name), place, wanted)
+            document.must(name in env, place, f"${{{ENV}{name}}}: the environment has no {name}")
 
 
 def as_list(block: Any) -> list[Any]:

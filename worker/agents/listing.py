@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from shared.settings import BadSetting, read
-from worker.agents.document import BadAgentFile
+from worker.agents.document import BadAgentFile, texts_in
 from worker.agents.file import AgentFile
 from worker.agents.folder import DEFAULT, Folder, Reading
 from worker.agents.stored import stored_agents
@@ -106,14 +106,5 @@ def _names(agent: AgentFile) -> tuple[list[str], list[str]]:
     asked = {name for text in texts for name in names_in(text)[0]} - _NUMBERS
     given = agent.bridge.parameters
     known = [f"{name} (else {given[name]!r})" if name in given else name for name in sorted(asked)]
-    return known, sorted(set(_variables([agent.agent, agent.settings])))
-
-
-def _variables(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield from names_in(value)[1]
-    elif isinstance(value, Mapping):
-        yield from _variables(list(value.values()))
-    elif isinstance(value, list):
-        for each in value:
-            yield from _variables(each)
+    used = texts_in([agent.agent, agent.settings], ())
+    return known, sorted({name for _, text in used for name in names_in(text)[1]})

@@ -381,7 +381,8 @@ class Conversation:
             self._owe(now)  # and until the agent speaks the line is dead
         else:
             self._timers.stop(Timer.HOLD)
-        self._log(record.Configured(self._settings, self._request_id, self._common.up))
+        bridge, up = self._terms.bridge, self._common.up
+        self._log(record.Configured(self._settings, self._request_id, up, bridge))
         self._ear.agent_is_ready()
         self._timers.set(Timer.CATCH_UP, now)
         self._timers.set(Timer.FEED, now)

@@ -13,10 +13,15 @@ One file (`file`) is a document (`document`) with our own part (`bridge`); a fol
 `editors` is the schema by which editors complete, `listing` tells an operator what there is.
 """
 
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+
+from shared import record
 from shared.calls import Claim
 from shared.lines import sound_of
 from shared.settings import Settings
-from worker.agents.bridge import Bridge
+from worker.agents.bridge import Bridge, kept, restored
 from worker.agents.document import BadAgentFile
 from worker.agents.file import AgentFile, load
 from worker.agents.folder import Folder, Reading, choose, load_folder
@@ -30,10 +35,22 @@ __all__ = [
     "Folder",
     "Reading",
     "choose",
+    "in_force",
     "load",
     "load_folder",
     "terms_of",
 ]
+
+
+def in_force(
+    agent: AgentFile, log: Iterable[tuple[int, record.Entry]], toolbox: Toolbox
+) -> AgentFile:
+    """The agent with which a call goes on: the one it began with, whatever its file says now."""
+    for _, entry in reversed(list(log)):
+        if isinstance(entry, record.Configured) and entry.bridge:
+            block = json.loads(entry.settings)["agent"]
+            return replace(agent, agent=block, bridge=restored(entry.bridge, agent.bridge, toolbox))
+    return agent
 
 
 def terms_of(claim: Claim, agent: AgentFile, settings: Settings, toolbox: Toolbox) -> Terms:
@@ -44,6 +61,7 @@ def terms_of(claim: Claim, agent: AgentFile, settings: Settings, toolbox: Toolbo
     return Terms(
         settings=agent.settings_for(ringing, toolbox),
         variables=agent.variables,
+        bridge=kept(bridge),
         mark_prefix=f"{claim.epoch:x}",
         uses_flux=agent.uses_flux,
         call_sid=ringing.call_sid,

@@ -4,8 +4,9 @@ The fields of `Bridge` are the one place that says what there is: what is checke
 the schema for editors says and what is told of an unknown field follow from them.
 """
 
+import json
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from os.path import isfile
 from types import UnionType
 from typing import Annotated, Any, get_type_hints
@@ -153,6 +154,26 @@ def _check_mappings(document: Document, data: dict[str, Any]) -> None:
             ("bridge", "parameters", name),
             "must be a name, and a text: put it in quotes",
         )
+
+
+# Where people are reached, and what stands on this machine, is as the file has it now; the
+# numbers are no business of a log's.
+_OF_NOW = {"numbers", "transfers", "hold", "hold_sound", "apology", "apology_sound"}
+
+
+def kept(bridge: Bridge) -> str:
+    """What a call's log keeps of it, for whoever takes the call over: JSON."""
+    return json.dumps({k: v for k, v in asdict(bridge).items() if k not in _OF_NOW})
+
+
+def restored(text: str, now: Bridge, toolbox: Toolbox) -> Bridge:
+    """What was kept of the part with which a call began, and the rest of it as it is now.
+
+    Fields of another version, and functions that are no more, are left out.
+    """
+    known = {k: v for k, v in json.loads(text).items() if k in FORMS and k not in _OF_NOW}
+    tools = (name for name in known.pop("tools", ()) if name in (*BUILT_IN, *toolbox.tools))
+    return replace(now, **known, tools=tuple(tools))
 
 
 def described() -> dict[str, dict[str, Any]]:

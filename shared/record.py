@@ -36,6 +36,7 @@ class Configured:
     settings: str = field(repr=False)
     request_id: str
     up: int = 0
+    bridge: str = field(default="", repr=False)  # our part of the agent file, JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Settings:
     redis_url: str = field(default="", repr=False)  # may hold a password
     deepgram_api_key: str = field(default="", repr=False)
     deepgram_agent_url: str = ""
+    deepgram_project_id: str = ""
     twilio_auth_token: str = field(default="", repr=False)
     twilio_shared_key: str = field(default="", repr=False)
     public_url: str = ""

@@ -53,6 +53,7 @@ PURE = [
     "worker/oldshape.py",
     "worker/owed.py",
     "worker/phone.py",
+    "worker/placeholders.py",
     "worker/playout.py",
     "worker/recovery.py",
     "worker/schema.py",
@@ -75,7 +76,7 @@ IO = {
 }
 
 # Who reads the environment, to hand it to shared.settings or to processes of his own.
-READERS = {"edge/main.py", "replay/main.py", "worker/main.py"}
+READERS = {"edge/main.py", "replay/main.py", "worker/cli.py"}
 
 MAX_LINES = 400
 LONGER = {

@@ -2,6 +2,6 @@
 
 import sys
 
-from worker.main import main
+from worker.cli import main
 
-sys.exit(main())
+sys.exit(main(sys.argv[1:]))

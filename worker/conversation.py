@@ -36,6 +36,7 @@ from worker.limit import TIME_IS_UP, Limit
 from worker.limit import Due as TimeFor
 from worker.owed import Due, Owed
 from worker.phone import Phone
+from worker.placeholders import filled
 from worker.playout import Playout
 from worker.recovery import HOLD_EVERY_S, SILENT_FOR_S, Recovery
 from worker.speech import Speech
@@ -368,7 +369,8 @@ class Conversation:
         self._request_id = request_id
         self._timers.set(Timer.READY, now + READY_WITHIN_S)
         past, more_to_come = self._past, self._ear.has_spoken
-        self._effects.agent.append(with_past(self._settings, past, answer_owed=more_to_come))
+        settings = filled(self._settings, self._terms.variables)
+        self._effects.agent.append(with_past(settings, past, answer_owed=more_to_come))
         self._injections.take_back(self._resumed_with)  # that was for an agent which got no further
         self._resumed_with = past.owed or (self._terms.go_on if past.was_cut_off else "")
         if self._resumed_with and not more_to_come:  # else the agent will answer that
@@ -385,7 +387,8 @@ class Conversation:
             self._owe(now)  # and until the agent speaks the line is dead
         else:
             self._timers.stop(Timer.HOLD)
-        self._log(record.Configured(self._settings, self._request_id, self._common.up))
+        bridge, up = self._terms.bridge, self._common.up
+        self._log(record.Configured(self._settings, self._request_id, up, bridge))
         self._ear.agent_is_ready()
         self._timers.set(Timer.CATCH_UP, now)
         self._timers.set(Timer.FEED, now)

@@ -7,10 +7,10 @@ no new calls, give those there are to other workers (see `handoff`), and go.
 
 import asyncio
 import logging
-import os
 import secrets
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uvloop
@@ -20,7 +20,8 @@ from shared.bus import Bus, BusError, Registry, checks, open_bus, pruning
 from shared.calls import INTERNAL_ERROR, Claim
 from shared.messages import Attach, Dispatched, HungUp, Leaving, Note, Offer, Prepared
 from shared.settings import BadSetting, Settings, read
-from worker.agents import AgentFile, BadAgentFile, choose, load_folder
+from worker.agents import BadAgentFile, Folder, Reading, choose
+from worker.agents.stored import stored_agents
 from worker.handoff import HandOff
 from worker.health import probes
 from worker.session import Means, Session
@@ -54,11 +55,9 @@ PAUSE_S = 0.005
 class Worker:
     """All the calls of one process."""
 
-    def __init__(
-        self, settings: Settings, agents: dict[str, AgentFile], toolbox: Toolbox, bus: Bus
-    ) -> None:
+    def __init__(self, settings: Settings, folder: Folder, toolbox: Toolbox, bus: Bus) -> None:
         self._settings = settings
-        self._agents = agents
+        self._folder = folder
         self._bus = bus
         self._registry = Registry(bus)
         self._means = Means(bus, self._registry, settings, toolbox)
@@ -79,6 +78,7 @@ class Worker:
                 tasks.create_task(self._beat(), name="beat"),
                 tasks.create_task(pruning.run(self._bus), name="pruning"),
                 tasks.create_task(checks.warn(self._bus), name="checks"),
+                tasks.create_task(self._folder.watch(), name="agents"),
             ]
             await stop.wait()
             calls.cancel()
@@ -157,7 +157,7 @@ class Worker:
         if old := self._sessions.get(call_sid):
             old.let_go()
         try:
-            agent = choose(self._agents, claim.ringing)
+            agent = choose(self._folder.agents, claim.ringing)
             session = Session(self._means, claim, agent, self._standbys.take(call_sid))
         except Exception as exc:  # noqa: BLE001 (a bulkhead: a call that cannot begin ends no other)
             extra = {"call_sid": call_sid, "reason": logs.place(exc)}
@@ -168,7 +168,10 @@ class Worker:
         self._sessions[call_sid] = session
         self._is_idle.clear()
         what = "call taken over" if claim.is_takeover else "call claimed"
-        log.info(what, extra={"call_sid": call_sid, "epoch": claim.epoch})
+        named = {"call_sid": call_sid, "agent": agent.name}
+        log.info(what, extra={**named, "epoch": claim.epoch})
+        if claim.ringing.agent not in ("", agent.name):
+            log.warning("no such agent: another answers", extra=named)
         tasks.create_task(self._run(session), name=f"call:{call_sid}")
 
     async def _run(self, session: Session) -> None:
@@ -241,14 +244,14 @@ class Worker:
             await self._is_idle.wait()
 
 
-async def serve(settings: Settings, agents: dict[str, AgentFile], toolbox: Toolbox) -> None:
+async def serve(settings: Settings, folder: Folder, toolbox: Toolbox) -> None:
     """Run a worker until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     process = f"worker-{secrets.token_hex(4)}"
     async with open_bus(settings.redis_url, process, settings.lanes, PAUSE_S) as bus:
-        worker = Worker(settings, agents, toolbox, bus)
+        worker = Worker(settings, folder, toolbox, bus)
         bus.on_note = worker.on_note
         log.info("worker started", extra={"worker": process, "places": settings.max_calls})
         async with probes(settings.host or "127.0.0.1", settings.metrics_port, worker.is_ready):
@@ -256,18 +259,18 @@ async def serve(settings: Settings, agents: dict[str, AgentFile], toolbox: Toolb
     log.info("worker stopped", extra={"worker": process})
 
 
-def main() -> int:
+def main(_arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """`python -m worker`: exit status 0 after a signal, 2 if something is set wrongly."""
     try:
-        settings = read(os.environ).checked_for_worker()
+        settings = read(environ).checked_for_worker()
         toolbox = load(settings.tools)
-        agents, warnings = load_folder(Path(settings.agents), toolbox)
+        folder = Folder(Path(settings.agents), Reading(toolbox, environ, stored_agents(settings)))
     except (BadSetting, BadTools, BadAgentFile) as exc:
         sys.stderr.write(f"worker: {exc}\n")
         return 2
     logs.setup(settings.log_level, settings.log_format, "worker")
-    for warning in warnings:
+    for warning in folder.warnings:
         log.warning(warning)
     garbage.tame()
-    uvloop.run(serve(settings, agents, toolbox))
+    uvloop.run(serve(settings, folder, toolbox))
     return 0

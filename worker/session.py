@@ -25,7 +25,7 @@ from shared.settings import Settings
 from shared.vocabulary import BadMessage
 from worker import deepgram, estate
 from worker.agentline import AgentLine
-from worker.agents import AgentFile, terms_of
+from worker.agents import AgentFile, in_force, terms_of
 from worker.conversation import Conversation
 from worker.estate import KEPT_ENTRIES
 from worker.phone import SILENT_S
@@ -60,6 +60,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self.claim = claim
         self.call_sid = claim.ringing.call_sid
+        self._agent = agent
         self._terms = terms_of(claim, agent, means.settings, means.toolbox)
         self._line = AgentLine(
             means.settings, self.call_sid, self._on_message, self._on_closed, standby
@@ -107,6 +108,9 @@ class Session:
         if not cause and await estate.is_stale(means.registry, self.claim, call, self._terms):
             cause = "phone lost"
         inherited = await estate.inherit(means.bus, self.claim, call)
+        agent = in_force(self._agent, inherited.log, means.toolbox)
+        if agent is not self._agent:
+            self._terms = terms_of(self.claim, agent, means.settings, means.toolbox)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self._conversation = Conversation(self._terms, self._loop.time(), inherited)

@@ -56,6 +56,8 @@ class Terms:
     """What a conversation must know of its call and its agent."""
 
     settings: str = field(repr=False)  # the Settings message, as for a new call
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # for `${env:NAME}`
+    bridge: str = field(default="", repr=False)  # our part of the agent file, for a successor
     mark_prefix: str = "1"
     uses_flux: bool = False
     call_sid: str = ""

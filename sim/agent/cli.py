@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--faults", type=Path, metavar="FILE", help="YAML: name to value")
     parser.add_argument("--timing", action="append", default=[], metavar="NAME=SECONDS")
+    parser.add_argument(
+        "--stored", action="append", default=[], metavar="UUID=FILE", help="a stored agent, YAML"
+    )
     parser.add_argument("--api-key", action="append", metavar="KEY", help="default: any")
     return parser
 
@@ -68,6 +71,10 @@ def _server(options: argparse.Namespace) -> AgentServer:
         profile=options.profile,
         api_keys=frozenset(options.api_key) if options.api_key else None,
         record=False,
+        agents={
+            name: yaml.safe_load(Path(file).read_text("utf-8"))
+            for name, file in faults.read_pairs(options.stored).items()
+        },
     )
 
 

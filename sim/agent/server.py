@@ -7,16 +7,16 @@ async with AgentServer(script=load(), faults=Faults(think_s=3)) as server:
 import http
 import json
 import uuid
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack, contextmanager
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from sim.agent import auth, faults
+from sim.agent import auth, faults, stored
 from sim.agent.faults import BadFault, Drop, End, Faults
 from sim.agent.mouth import Speak
 from sim.agent.record import SessionRecord
@@ -58,6 +58,7 @@ class AgentServer:
         api_keys: Set[str] | None = None,
         speak: Speak | None = None,
         record: bool = True,
+        agents: Mapping[str, Any] | None = None,
     ) -> None:
         """Set it up without listening yet.
 
@@ -72,6 +73,7 @@ class AgentServer:
             speak: A sentence as mu-law; None for `sim.voice`.
             record: Keep `sessions` with all their frames. Without, live ones are listed only,
                 and neither frames nor sound are kept.
+            agents: Agent blocks that are stored, by their UUIDs.
         """
         self._faults = faults or Faults()
         self.sessions: list[SessionRecord] = []
@@ -79,6 +81,7 @@ class AgentServer:
         self._address = (host, port)
         self._api_keys = api_keys
         self._keep = record
+        self._agents = dict(agents or {})
         self._connections = 0
         self._live: dict[Session, _Socket] = {}
         self._stack = AsyncExitStack()
@@ -149,6 +152,8 @@ class AgentServer:
         path = request.path.partition("?")[0]
         if path == HEALTH:
             return socket.respond(http.HTTPStatus.OK, "ok")
+        if stored.is_ours(path):
+            return self._on_stored(request, path)
         if path != PATH:
             return socket.respond(http.HTTPStatus.NOT_FOUND, "Not Found\n")
         socket.request_id = str(uuid.uuid4())
@@ -160,6 +165,13 @@ class AgentServer:
         except BadFault as fault:
             return _problem(http.HTTPStatus.BAD_REQUEST, str(fault), socket.request_id)
         return self._refusal(socket)
+
+    def _on_stored(self, request: Request, path: str) -> Response:
+        """Somebody wants an agent that is stored, for which he needs a key as well."""
+        credentials = auth.presented(request.headers.get("Authorization"), ())
+        if not self._allowed(credentials):
+            return _problem(http.HTTPStatus.UNAUTHORIZED, "Invalid credentials.", "")
+        return _json(*stored.answer(path, self._agents))
 
     def _faults_of(self, credentials: auth.Credentials | None) -> Faults:
         """What befalls this connection: what its key asks for, or what the server suffers."""
@@ -232,6 +244,10 @@ def _select_subprotocol(
 def _problem(status: http.HTTPStatus, sentence: str, request_id: str) -> Response:
     code = "INVALID_AUTH" if status is http.HTTPStatus.UNAUTHORIZED else status.name
     problem = {"err_code": code, "err_msg": sentence, "request_id": request_id}
-    body = json.dumps(problem).encode()
+    return _json(status, problem)
+
+
+def _json(status: http.HTTPStatus, answer: dict[str, Any]) -> Response:
+    body = json.dumps(answer).encode()
     headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body))})
     return Response(status.value, status.phrase, headers, body)

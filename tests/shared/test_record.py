@@ -36,7 +36,7 @@ from shared.record import (
 WIRE: list[tuple[Entry, list[object]]] = [
     (Attached("MZ1", "edge-1"), [1, "MZ1", "edge-1"]),
     (Taken("worker-1", 1_700_000_000_000, 9), [2, "worker-1", 1_700_000_000_000, 9]),
-    (Configured("{}", "req-1", 3), [3, "{}", "req-1", 3]),
+    (Configured("{}", "req-1", 3, "{1}"), [3, "{}", "req-1", 3, "{1}"]),
     (Onset(4, True), [4, 4, True]),
     (Heard("hello", 5), [5, "hello", 5]),
     (Said(1, "Hi.", 6, "bridge"), [6, 1, "Hi.", 6, "bridge"]),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.calls import Ringing
 from sim.agent import protocol
-from worker.agents import AgentFile, BadAgentFile, Bridge, choose, load, load_folder
+from worker.agents import BadAgentFile, Bridge, load
 from worker.history import Past, with_past
 
 AGENTS = Path(__file__).parents[2] / "agents"
@@ -51,13 +51,6 @@ def test_the_default_agent_can_end_the_call() -> None:
 
     assert [each["name"] for each in declared] == ["end_call"]
     assert declared[0]["defer_until_eot"] is True
-
-
-def test_the_folder_loads_without_a_warning() -> None:
-    agents, warnings = load_folder(AGENTS)
-
-    assert "default" in agents
-    assert warnings == []
 
 
 # -- whom the caller may be transferred to --------------------------------------
@@ -198,7 +191,7 @@ bridge: {tools: [end_call]}
     "text",
     [
         "It costs $5 or $$6.",
-        "${unknown} and ${env:KEY}",
+        "${unknown} and ${UNKNOWN}",
         "$from and $to without braces",
         "a lone $ and ${",
     ],
@@ -318,6 +311,24 @@ def test_it_may_be_left_out(agent_file: Write) -> None:
         ("agent:\n  think:\n    functions: {}\n", 3, "agent.think.functions: must be a list"),
         ("agent:\n  think:\n    prompt: [a]\n", 3, "agent.think.prompt: must be a text"),
         ("agent:\n  greeting: 5\n", 2, "agent.greeting: must be a text"),
+        ("agent:\n  context: x\n", 2, "agent.context: must be a mapping"),
+        ("agent: {}\nbrigde: {}\n", 2, "did you mean bridge?"),
+        ("agnet: {}\nbridge: {}\n", 1, "agnet: is not known here; did you mean agent?"),
+        ("agnet: {}\n", 1, "did you mean agent?"),
+        ("{}\n", 1, "must be a mapping with `agent:`"),
+        ("agent: {}\nbridge:\n  tols: []\n", 3, "did you mean tools?"),
+        ("agent: {}\nbridge:\n  tools: [end_cal]\n", 3, "did you mean end_call?"),
+        ("agent: {}\nbridge:\n  idle_s: true\n", 3, "bridge.idle_s: must be a number"),
+        ("agent: {}\nbridge:\n  idle_s: .inf\n", 3, "bridge.idle_s: is not JSON"),
+        ("agent: {}\nbridge:\n  numbers: +15550001111\n", 3, "bridge.numbers: must be a list"),
+        ("agent: {}\nbridge:\n  numbers:\n  - +15550001111\n", 4, "numbers.0: must be a quoted"),
+        ("agent: {}\nbridge:\n  parameters: {name: 1}\n", 3, "bridge.parameters.name: must be"),
+        ("agent: {}\nbridge:\n  parameters: {a b: x}\n", 3, "bridge.parameters.a b: must be"),
+        ("agent:\n  greeting: A\n  greeting: B\n", 3, "agent.greeting: is there twice, first on"),
+        ("agent: {a: 1, a: 2}\n", 1, "agent.a: is there twice"),
+        ("agent:\n  x:\n  - a: 1\n    a: 2\n", 4, "agent.x.0.a: is there twice"),
+        ("agent:\n  x: &x [*x]\n", 0, "contains itself"),
+        ('agent:\n  x: "\\ud800"\n', 2, "agent.x: is not JSON"),
         ("agent: {}\nsettings:\n  tags: [2026-01-01]\n", 3, "settings.tags.0: "),
         ("agent:\n  x:\n    y: 2026-01-01T10:00:00Z\n", 3, "agent.x.y: "),
         ("agent:\n  x: .nan\n", 2, "agent.x: "),
@@ -377,27 +388,6 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(BadAgentFile, match=r"default\.yaml: cannot be read"):
         load(path)
-
-
-def test_a_folder_without_a_default_is_none(tmp_path: Path) -> None:
-    with pytest.raises(BadAgentFile, match=r"default\.yaml: missing"):
-        load_folder(tmp_path)
-
-
-# -- which agent answers ------------------------------------------------------
-
-
-def test_the_parameter_chooses_the_agent_and_else_the_default_answers(agent_file: Write) -> None:
-    agent_file("agent: {greeting: A}\n")
-    folder = agent_file("agent: {greeting: B}\n", "sales.yaml").parent
-    agents, _ = load_folder(folder)
-
-    def chosen(name: str) -> AgentFile:
-        return choose(agents, Ringing("CA1", "+1", "+2", agent=name))
-
-    assert chosen("sales").name == "sales"
-    assert chosen("").name == "default"
-    assert chosen("no such agent").name == "default"
 
 
 # -- whatever stands in a file --------------------------------------------------

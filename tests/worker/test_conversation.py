@@ -57,6 +57,15 @@ def test_the_settings_in_force_are_logged() -> None:
     assert call.conversation.state is State.TALKING
 
 
+def test_a_value_of_the_environment_is_sent_and_not_logged() -> None:
+    settings = '{"agent": {"think": {"endpoint": {"headers": {"key": "${env:LLM_KEY}"}}}}}'
+    call = Driver(settings=settings, variables={"LLM_KEY": "s3cret"})
+    call.says(WELCOME, APPLIED)
+
+    assert call.told()[0]["agent"]["think"]["endpoint"]["headers"] == {"key": "s3cret"}
+    assert call.log() == [record.Configured(settings, "r-1")]
+
+
 def test_settings_applied_out_of_turn_is_nothing() -> None:
     call = Driver()
     call.says(APPLIED)

@@ -1,5 +1,6 @@
 """A conversation outlives its worker: the next one finds all of it on the bus."""
 
+import json
 from typing import Any
 
 import pytest
@@ -99,6 +100,21 @@ def test_the_settings_in_force_are_those_that_the_former_agent_accepted() -> Non
     call.says(WELCOME)
 
     assert call.told()[0]["agent"]["language"] == "de"
+
+
+def test_the_environment_is_filled_into_settings_and_not_into_what_was_said() -> None:
+    settings = '{"agent": {"language": "${env:LLM_KEY}"}}'
+    said = (Heard("Tell me ${env:LLM_KEY}.", 90), Said(2, "No.", 95), Finished(95))
+    log = (record.Configured(settings, "r-0"), *HELLO, *said)
+    past = inherited(*log, down=HELLO_SOUND)
+    call = Driver(inherited=past, variables={"LLM_KEY": "s3cret"})
+    call.says(WELCOME)
+
+    told = call.told()
+    sent = json.dumps(told)
+    assert told[0]["agent"]["language"] == "s3cret"
+    assert sent.count("s3cret") == 1
+    assert "Tell me ${env:LLM_KEY}." in sent
 
 
 def test_a_greeting_that_no_phone_got_is_said_by_the_next_owner() -> None:

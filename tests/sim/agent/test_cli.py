@@ -19,6 +19,7 @@ from tests.sim.agent.talk import KEY, Client
         (["--timing", "dorp=1"], "no timing 'dorp'"),
         (["--timing", "think_s=soon"], "timing think_s: expected a number"),
         (["--script", "/nowhere.yaml"], "No such file"),
+        (["--stored", "some-id=/nowhere.yaml"], "No such file"),
         (["--faults", "{file}"], "expected a mapping"),
     ],
 )

@@ -19,6 +19,7 @@ from edge.answers import Answers
 from edge.call import MOVED, PhoneCall
 from edge.desk import Desk
 from edge.guard import Guard
+from edge.metrics import Phones
 from edge.twilio import is_sid
 from shared.bus import BusError
 from shared.calls import AGENT_FAILED, INTERNAL_ERROR, NO_WORKER, Call, Outcome, Ringing, State
@@ -66,7 +67,7 @@ class Face:
         self.answers = answers
         self.guard = Guard(settings)
         self.counts = desk.counts
-        self._phones: set[PhoneCall] = set()
+        self.phones = Phones()
         self._next_warning: dict[str, float] = {}
         self.moved = 0
         """Phones that have gone to another edge."""
@@ -76,7 +77,7 @@ class Face:
     @property
     def calls(self) -> int:
         """Phone sockets that are open."""
-        return len(self._phones)
+        return len(self.phones.running.live)
 
     def warn(self, event: str) -> None:
         """Log that somebody was refused, now and then, with how many were in all."""
@@ -197,25 +198,31 @@ class Face:
             self.warn("socket refused: bad signature")
             await socket.close()  # before accept: the upgrade is answered with 403
             return
-        if sum(phone.is_waiting for phone in self._phones) >= MAX_WAITING:
+        phones = self.phones.running
+        if sum(phone.is_waiting for phone in phones.live) >= MAX_WAITING:
             self.counts.sockets_too_many += 1
             self.warn("socket refused: too many wait")
             await socket.close()
             return
         phone = PhoneCall(socket, self.desk)
-        self._phones.add(phone)
         self.is_idle.clear()
         try:
-            cause = await phone.run()
+            with phones.counted(phone):
+                cause = await phone.run()
+            self.phones.count(cause)
             self.moved += cause == MOVED
         finally:
-            self._phones.remove(phone)
-            if not self._phones:
+            if not phones.live:
                 self.is_idle.set()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether calls may come, as far as this process knows."""
+        return self.desk.bus.is_up and not self.desk.fleet.is_draining
+
     async def health(self, request: Request) -> Response:
-        """The process is alive."""
-        return PlainTextResponse("ok")
+        """The process is alive, and which one it is: `python -m edge check` asks."""
+        return PlainTextResponse("ok", headers={"Holdfast-Edge": self.desk.bus.process})
 
     async def ready(self, request: Request) -> Response:
         """Calls may come."""

@@ -109,9 +109,15 @@ class PhoneCall:
         self._pumps: asyncio.TaskGroup
         self._rubbish = 0
         self._queue: list[Down] = []
+        self._sent = 0
         self._wire = PhoneWire.of(socket.scope)
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[_Over] = self._loop.create_future()
+
+    @property
+    def messages(self) -> dict[str, int]:
+        """How many came from Twilio, by its own count, and how many went there."""
+        return {"up": self._sequence, "down": self._sent}
 
     @property
     def is_waiting(self) -> bool:
@@ -300,6 +306,7 @@ class PhoneCall:
             texts = [text for message in batch for text in self._forward(message)]
             if texts:
                 self._wire.push(texts)
+                self._sent += len(texts)
 
     def _forward(self, message: Down) -> list[bytes]:
         """Do what a message says. Returns what goes to Twilio for it."""

@@ -65,6 +65,11 @@ class Fleet:
         """Whether there is no more time to wait for quiet moments."""
         return now >= self._late_at
 
+    @property
+    def workers(self) -> int:
+        """How many workers show signs of life."""
+        return len(self._workers)
+
     def serves(self, worker: str) -> bool:
         """Whether this worker shows signs of life; a fleet that cannot be seen has the benefit."""
         return self._seen_at is None or worker in self._workers

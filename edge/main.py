@@ -12,7 +12,6 @@ import os
 import resource
 import secrets
 import signal
-import socket
 import sys
 from contextlib import suppress
 
@@ -22,9 +21,12 @@ from edge.answers import Answers, read_answers
 from edge.app import Face, make_app
 from edge.desk import Desk
 from edge.fleet import Fleet
+from edge.metrics import EdgeMetrics
 from edge.server import make_server
 from shared import garbage, logs
 from shared.bus import Registry, checks, open_bus
+from shared.metrics import metrics
+from shared.probes import is_free
 from shared.settings import BadSetting, Settings, read
 
 log = logging.getLogger("edge")
@@ -44,7 +46,8 @@ async def serve(settings: Settings, answers: Answers) -> int:
         fleet = Fleet(bus, registry)
         face = Face(Desk(bus, registry, settings, fleet), answers)
         server = make_server(make_app(face), settings)
-        async with asyncio.TaskGroup() as tasks:
+        shown = metrics(settings, bus, lambda: face.is_ready, EdgeMetrics(face))
+        async with shown, asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server.serve(), name="uvicorn")
             stopping = tasks.create_task(stop.wait(), name="stop")
             looking = tasks.create_task(fleet.run(), name="fleet")
@@ -80,18 +83,6 @@ def _allow_sockets() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _is_free(host: str, port: int) -> bool:
-    """Whether the edge can listen there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError:
-        return False
-    return True
-
-
 def main() -> int:
     """`python -m edge`: exit status 0 after a signal, 2 if something is set wrongly."""
     try:
@@ -100,9 +91,14 @@ def main() -> int:
     except BadSetting as exc:
         sys.stderr.write(f"edge: {exc}\n")
         return 2
-    if not _is_free(settings.bind_host, settings.port):
-        sys.stderr.write(f"edge: PORT: {settings.port} on {settings.bind_host} cannot be used\n")
-        return 2
+    places = {
+        "PORT": (settings.bind_host, settings.port),
+        "METRICS_PORT": (settings.metrics_host, settings.metrics_port),
+    }
+    for key, (host, port) in places.items():
+        if not is_free(host, port):
+            sys.stderr.write(f"edge: {key}: {port} on {host} cannot be used\n")
+            return 2
     logs.setup(settings.log_level, settings.log_format, "edge")
     _allow_sockets()
     garbage.tame()

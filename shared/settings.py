@@ -56,6 +56,7 @@ class Settings:
     recording_ttl_s: int = 86400
     archive: str = ""
     lanes: int = 1
+    metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     log_level: str = "INFO"
     log_format: str = "text"
@@ -211,6 +212,7 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
         ("TOKEN_S", s.token_s > 0, "must be above 0"),
         ("PORT", 0 <= s.port < 65536, "must be a TCP port"),
         ("METRICS_PORT", 0 <= s.metrics_port < 65536, "must be a TCP port"),
+        ("METRICS_PORT", s.metrics_port != s.port or not s.port, "must be another than PORT"),
         ("TLS_KEY", bool(s.tls_cert) == bool(s.tls_key), "TLS_CERT and TLS_KEY go together"),
         ("BUSY_TWIML", _is_file(s.busy_twiml), "must be the path of a file with TwiML"),
         ("FALLBACK_TWIML", _is_file(s.fallback_twiml), "must be the path of a file with TwiML"),

@@ -36,10 +36,19 @@ class AgentLine:
         self._standby = standby
         self._socket: AgentSocket | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._dropped_before = 0
+        self._connects = 0
+
+    def sums(self) -> dict[str, int]:
+        """Sockets asked for; sound left out because an agent did not take it in time."""
+        dropped = self._dropped_before + (self._socket.dropped_bytes if self._socket else 0)
+        return {"agent_connects": self._connects, "agent_dropped_bytes": dropped}
 
     def connect(self, tasks: asyncio.TaskGroup) -> None:
         """Open a socket, in place of the one there is."""
         self.disconnect()
+        self._dropped_before, self._socket = self.sums()["agent_dropped_bytes"], None
+        self._connects += 1
         standby, self._standby = self._standby, None
         if standby and standby.is_open:
             self._socket, welcome = standby.hand_over(self._on_message, self._on_closed)

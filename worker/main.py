@@ -15,15 +15,16 @@ from pathlib import Path
 
 import uvloop
 
-from shared import garbage, logs
+from shared import garbage, logs, regions
 from shared.bus import Bus, BusError, Registry, checks, open_bus, pruning
 from shared.calls import INTERNAL_ERROR, Claim
 from shared.messages import Attach, Dispatched, HungUp, Leaving, Note, Offer, Prepared
+from shared.metrics import metrics
+from shared.probes import is_free
 from shared.settings import BadSetting, Settings, read
 from worker.agents import BadAgentFile, Folder, Reading, choose
 from worker.agents.stored import stored_agents
 from worker.handoff import HandOff
-from worker.health import probes
 from worker.session import Means, Session
 from worker.standby import Standbys
 from worker.toolbox import Toolbox, load
@@ -61,6 +62,8 @@ class Worker:
         self._bus = bus
         self._registry = Registry(bus)
         self._means = Means(bus, self._registry, settings, toolbox)
+        self.meters = self._means.meters
+        self.meters.places = lambda: 0 if self._is_draining else settings.max_calls
         self._sessions: dict[str, Session] = {}
         self._standbys = Standbys(settings, bus)
         self._hand_off = HandOff(bus, self._registry, settings, self._sessions)
@@ -167,6 +170,7 @@ class Worker:
             return
         self._sessions[call_sid] = session
         self._is_idle.clear()
+        self.meters.claimed(is_takeover=claim.is_takeover)
         what = "call taken over" if claim.is_takeover else "call claimed"
         named = {"call_sid": call_sid, "agent": agent.name}
         log.info(what, extra={**named, "epoch": claim.epoch})
@@ -176,8 +180,10 @@ class Worker:
 
     async def _run(self, session: Session) -> None:
         try:
-            await session.run()
+            with self.meters.running.counted(session):
+                await session.run()
         finally:
+            self.meters.ended(session.cause)
             if self._sessions.get(session.call_sid) is session:
                 del self._sessions[session.call_sid]
             if not self._sessions:
@@ -254,7 +260,7 @@ async def serve(settings: Settings, folder: Folder, toolbox: Toolbox) -> None:
         worker = Worker(settings, folder, toolbox, bus)
         bus.on_note = worker.on_note
         log.info("worker started", extra={"worker": process, "places": settings.max_calls})
-        async with probes(settings.host or "127.0.0.1", settings.metrics_port, worker.is_ready):
+        async with metrics(settings, bus, worker.is_ready, worker.meters):
             await worker.run(stop)
     log.info("worker stopped", extra={"worker": process})
 
@@ -268,7 +274,13 @@ def main(_arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except (BadSetting, BadTools, BadAgentFile) as exc:
         sys.stderr.write(f"worker: {exc}\n")
         return 2
+    if not is_free(settings.metrics_host, settings.metrics_port):
+        place = f"{settings.metrics_port} on {settings.metrics_host}"
+        sys.stderr.write(f"worker: METRICS_PORT: {place} cannot be used\n")
+        return 2
     logs.setup(settings.log_level, settings.log_format, "worker")
+    if complaint := regions.complaint(settings.agent_url):
+        log.warning(complaint)
     for warning in folder.warnings:
         log.warning(warning)
     garbage.tame()

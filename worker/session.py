@@ -11,7 +11,7 @@ in between, so nothing can come out of order, and no lock is needed.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import inf
 
@@ -28,6 +28,7 @@ from worker.agentline import AgentLine
 from worker.agents import AgentFile, in_force, terms_of
 from worker.conversation import Conversation
 from worker.estate import KEPT_ENTRIES
+from worker.metrics import Meters
 from worker.phone import SILENT_S
 from worker.runner import Runner
 from worker.standby import Standby
@@ -48,6 +49,7 @@ class Means:
     registry: Registry
     settings: Settings
     toolbox: Toolbox
+    meters: Meters = field(default_factory=Meters)
 
 
 class Session:
@@ -77,6 +79,8 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._over = asyncio.Event()
+        self.cause = ""
+        """Why the call is over; "" as long as it is not, and for one that is another's."""
         self._is_lost = False
         self._is_transferred = False
         self._has_failed = False
@@ -175,6 +179,13 @@ class Session:
         older = [each for each in self._streams if each != self._stream_sid]
         return [*older, self._stream_sid] if self._stream_sid else older
 
+    def sums(self) -> dict[str, int]:
+        """What this call has counted so far, see `worker.metrics`."""
+        talk, sums = self._conversation, self._line.sums()
+        if talk:
+            sums |= {"agent_unknown_messages": talk.unknown, "late_bytes": talk.late_bytes}
+        return sums
+
     @property
     def may_release(self) -> bool:
         """Whether this is a quiet moment, in which another worker may go on unheard."""
@@ -199,6 +210,7 @@ class Session:
         extra = {"call_sid": self.call_sid, "reason": place(exc)}
         log.error("call failed", extra=extra)
         self._has_failed = True
+        self.cause = INTERNAL_ERROR
         self._over.set()
         self._journal.write(Trouble("worker", type(exc).__name__, fatal=True))
         self._journal.write(Over(INTERNAL_ERROR))
@@ -343,6 +355,7 @@ class Session:
 
     def _write_log(self, effects: Effects) -> None:
         """What a function does must not happen twice: it runs once the log has its request."""
+        self._means.meters.note(effects.log)
         if effects.run:
             self._runner.expect(effects.run)
             self._journal.write(*effects.log, written=partial(self._run_tools, effects.run))
@@ -352,6 +365,7 @@ class Session:
     def _note_end(self, effects: Effects) -> None:
         self._means.registry.close(self.claim, effects.over, effects.transfer)
         self._is_transferred = bool(effects.transfer)
+        self.cause = effects.over
         log.info("call over", extra={"call_sid": self.call_sid, "reason": effects.over})
         self._over.set()
 

@@ -136,6 +136,11 @@ class Link:
         return self.up_since is not None
 
     @property
+    def queued(self) -> int:
+        """Commands that wait for their answers."""
+        return len(self._queue)
+
+    @property
     def is_idle(self) -> bool:
         """Whether Redis has answered all that was written."""
         return not self._queue

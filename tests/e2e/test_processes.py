@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -83,6 +84,27 @@ def test_without_agent_files(tmp_path: Path) -> None:
 
     assert status == 2
     assert str(tmp_path / "none") in told
+
+
+@pytest.mark.parametrize("module", ["edge", "worker"])
+def test_with_a_port_that_somebody_has(module: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        status, told = outcome(
+            module, REDIS_URL=REDIS, DEEPGRAM_AGENT_URL=ANY_AGENT, PORT="0", METRICS_PORT=port
+        )
+
+    assert status == 2
+    assert told == f"{module}: METRICS_PORT: {port} on 127.0.0.1 cannot be used\n"
+
+
+def test_with_an_agent_that_is_known_not_to_be_there(tmp_path: Path) -> None:
+    wrong = "wss://api.deepgram.com/v1/agent/converse"
+    with Stack(environ={"DEEPGRAM_AGENT_URL": wrong}, folder=tmp_path) as stack:
+        told = stack.workers[0].log
+
+    assert "api.deepgram.com has no agents: use wss://agent.deepgram.com" in told
 
 
 # -- killed -------------------------------------------------------------------

@@ -173,12 +173,36 @@ async def test_a_call_is_dispatched_and_its_phone_sent_to_the_socket(edge: Edge)
     assert await calls(edge) == 1
 
 
-async def test_the_socket_s_address_is_made_of_public_url(signed: Edge) -> None:
-    headers = sign("/twilio/voice", FORM)
-    response = await signed.client.post("/twilio/voice", data=FORM, headers=headers)
+@pytest.mark.parametrize(
+    ("public_url", "stream"),
+    [
+        ("https://voice.example.com", "wss://voice.example.com/twilio"),
+        ("https://voice.example.com/", "wss://voice.example.com/twilio"),
+        ("https://voice.example.com:443", "wss://voice.example.com:443/twilio"),
+        ("https://voice.example.com:8443/", "wss://voice.example.com:8443/twilio"),
+        ("https://Voice.Example.com", "wss://Voice.Example.com/twilio"),
+    ],
+)
+async def test_the_socket_s_address_is_made_of_public_url_and_let_in_as_it_is_signed(
+    redis: str, public_url: str, stream: str
+) -> None:
+    """Whatever a proxy makes of the request's host and scheme."""
+    validator, origin = RequestValidator(TOKEN), public_url.rstrip("/")
+    signature = validator.compute_signature(f"{origin}/twilio/voice", FORM)
+    proxied = {
+        "Host": "10.0.0.7:5000",
+        "X-Forwarded-Host": "x.example",
+        "X-Forwarded-Proto": "http",
+    }
+    async with an_edge(redis, TWILIO_AUTH_TOKEN=TOKEN, PUBLIC_URL=public_url) as edge:
+        response = await edge.client.post(
+            "/twilio/voice", data=FORM, headers={**proxied, "X-Twilio-Signature": signature}
+        )
 
-    (connect,) = (verb for verb in parse(response.content) if isinstance(verb, Connect))
-    assert connect.stream.url == "wss://voice.example.com/twilio"
+        (connect,) = (verb for verb in parse(response.content) if isinstance(verb, Connect))
+        assert connect.stream.url == stream
+        signed = validator.compute_signature(stream, {})
+        assert edge.face.guard.admits_socket("/twilio", signed)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,8 @@ def test_off(raw: str) -> None:
         ("PORT", "5000.0"),
         ("PORT", "65536"),
         ("PORT", "-1"),
+        ("METRICS_PORT", "65536"),
+        ("METRICS_PORT", "5000"),
         ("TLS_CERT", "cert.pem"),
         ("TLS_KEY", "key.pem"),
         ("MAX_CALLS", "0"),

@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from shared.bus import open_bus
-from shared.bus.checks import complaints, warn
+from shared.bus.checks import complaints, is_old, warn
 from sim.redis import RedisServer
 from sim.redis_cluster import NODE_TIMEOUT_MS, RedisCluster
 from sim.redis_sentinels import RedisSentinels
@@ -47,6 +47,16 @@ async def test_a_redis_that_does_not_tell_gives_no_cause(server: RedisServer) ->
     tell(server.url, "ACL", "SETUSER", "default", "-config")
 
     assert await of(server.url) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "is_too_old"),
+    [("6.2.14", True), ("5.0", True), ("7.0.0", False), ("8.2.3", False), ("10.0", False)],
+)
+def test_a_version_that_is_too_old(told: str, is_too_old: bool) -> None:
+    assert is_old(told) is is_too_old
+    assert not is_old("")
+    assert not is_old("unstable")
 
 
 async def test_sentinels_are_asked_for_what_a_failover_may_cost(guarded: RedisSentinels) -> None:

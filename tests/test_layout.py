@@ -22,6 +22,8 @@ MAY = {"replay/scratch.py": {"sim"}}
 
 # Codecs and machines: values in, values out. No clock, no socket, nothing to await.
 PURE = [
+    "edge/doctor/finding.py",
+    "edge/doctor/spellings.py",
     "edge/hold.py",
     "edge/twilio.py",
     "edge/twiml.py",
@@ -76,7 +78,7 @@ IO = {
 }
 
 # Who reads the environment, to hand it to shared.settings or to processes of his own.
-READERS = {"edge/main.py", "replay/main.py", "worker/cli.py"}
+READERS = {"edge/doctor/main.py", "edge/main.py", "replay/main.py", "worker/cli.py"}
 
 MAX_LINES = 400
 LONGER = {

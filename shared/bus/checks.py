@@ -18,6 +18,9 @@ LAG_AT_MOST_S = 2
 
 LOOK_EVERY_S = 0.5
 
+OLDEST = 7
+"""The major version of Redis from which on it can do what we ask of it."""
+
 
 async def warn(bus: Bus) -> None:
     """Log what is to be complained of, once Redis answers."""
@@ -32,12 +35,34 @@ async def complaints(bus: Bus) -> list[str]:
     """What is wrong with Redis' settings, a sentence each; none where it does not tell."""
     found: list[str] = []
     for link in bus.link.all:
+        found += await _of_version(link)
         found += await _of_policy(link)
         if bus.route.fails_over:
             found += await _of_replicas(link)
     if bus.route.fails_over:
         found += await _of_silence(bus)
     return list(dict.fromkeys(found))
+
+
+async def version(link: Link) -> str:
+    """The server's version; "" where it does not tell."""
+    try:
+        told = (await link.ask("INFO", "server")).decode()
+    except BusError:
+        return ""
+    lines = (line.partition(":") for line in told.splitlines())
+    return next((value for name, _, value in lines if name == "redis_version"), "")
+
+
+async def _of_version(link: Link) -> list[str]:
+    told = await version(link)
+    return [f"redis: version {told} is too old: use {OLDEST} or newer"] if is_old(told) else []
+
+
+def is_old(told: str) -> bool:
+    """Whether a server of this version is too old; one that does not tell has the benefit."""
+    major = told.partition(".")[0]
+    return major.isdecimal() and int(major) < OLDEST
 
 
 async def _of_policy(link: Link) -> list[str]:

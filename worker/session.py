@@ -79,8 +79,7 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._over = asyncio.Event()
-        self.cause = ""
-        """Why the call is over; "" as long as it is not, and for one that is another's."""
+        self.cause = ""  # why the call is over; "" while it is not, or is another's
         self._is_lost = False
         self._is_transferred = False
         self._has_failed = False

@@ -50,6 +50,7 @@ PURE = [
     "worker/injections.py",
     "worker/keypad.py",
     "worker/limit.py",
+    "worker/machine.py",
     "worker/oldshape.py",
     "worker/owed.py",
     "worker/phone.py",
@@ -80,7 +81,7 @@ READERS = {"edge/main.py", "replay/main.py", "worker/cli.py"}
 
 MAX_LINES = 400
 LONGER = {
-    "worker/conversation.py": 765,  # one machine: its rules cannot be read apart from each other
+    "worker/conversation.py": 805,  # one machine: its rules cannot be read apart from each other
 }
 
 

@@ -93,7 +93,20 @@ def _is_free(host: str, port: int) -> bool:
 
 
 def main() -> int:
-    """`python -m edge`: exit status 0 after a signal, 2 if something is set wrongly."""
+    """`python -m edge [dial ...]`."""
+    match sys.argv[1:]:
+        case []:
+            return run()
+        case ["dial", *argv]:
+            from edge import dial  # noqa: PLC0415 (Twilio's client takes an edge's time to start)
+
+            return dial.main(argv, os.environ)
+    sys.stderr.write("usage: python -m edge [dial ...]\n")
+    return 2
+
+
+def run() -> int:
+    """An edge: exit status 0 after a signal, 2 if something is set wrongly."""
     try:
         settings = read(os.environ).checked_for_edge()
         answers = read_answers(settings)

@@ -59,7 +59,7 @@ async def rings(desk: Desk, ringing: Ringing) -> None:
     """It rings at the other end: find it a worker, unless it is known. Raises: BusError."""
     call_sid = ringing.call_sid
     if await desk.registry.call(call_sid) is None:  # else this callback is late, or comes twice
-        outcome = await desk.offer(ringing, secrets.token_urlsafe(16))
+        outcome = await desk.ring(ringing, secrets.token_urlsafe(16))
         log.info("outbound call rings", extra={"call_sid": call_sid, "outcome": outcome.value})
 
 

@@ -35,7 +35,7 @@ CONCERN_ALL = frozenset({10001, 20003, 20005, 20404, 21205, 21210, 21212})
 TOO_MANY = 429
 PASSING = frozenset({10004, 20429})
 
-_DIGITS = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
+_DIGITS = re.compile(r"\+[0-9][0-9 ().-]{2,}[0-9]|[0-9][0-9 ().-]{5,}[0-9]")
 
 
 class Refused(Exception):
@@ -92,7 +92,7 @@ class Rest:
         try:
             call = self._calls.create(to=number, from_=plan.caller, **self._wishes(plan))
         except TwilioRestException as exc:
-            raise _refused(exc) from None
+            raise refusal(exc) from None
         except OSError as exc:
             # The request may have arrived, and the phone ring: it is not for us to ask twice.
             kind = type(exc).__name__
@@ -113,7 +113,7 @@ class Rest:
         return wishes
 
 
-def _refused(exc: TwilioRestException) -> Refused:
+def refusal(exc: TwilioRestException) -> Refused:
     """What Twilio said, without the number that it said it of."""
     code = int(exc.code or exc.status)
     sentence = _DIGITS.sub("…", str(exc.msg).removeprefix("Unable to create record: "))

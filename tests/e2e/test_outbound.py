@@ -32,8 +32,15 @@ AGENT = (
 
 
 def a_stack(folder: Path, port: int, workers: int = 1) -> Stack:
-    signed = {"TWILIO_AUTH_TOKEN": TOKEN, "PUBLIC_URL": PUBLIC_URL, "NOTICE": "off"}
-    stack = kit.stack(folder, port, workers=workers, HOST="127.0.0.1", **signed)
+    stack = kit.stack(
+        folder,
+        port,
+        workers=workers,
+        HOST="127.0.0.1",
+        NOTICE="off",
+        TWILIO_AUTH_TOKEN=TOKEN,
+        PUBLIC_URL=PUBLIC_URL,
+    )
     (folder / "agents" / "default.yaml").write_text(kit.AGENT)
     (folder / "agents" / "sales.yaml").write_text(AGENT)
     return stack

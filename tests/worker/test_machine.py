@@ -276,7 +276,7 @@ def test_a_successor_without_a_message_hangs_up() -> None:
 
 @pytest.mark.parametrize("by", ["human", "unknown"])
 def test_a_person_in_the_log_changes_nothing(by: str) -> None:
-    said = [(1, record.Heard("Hello?", 4)), (2, AnsweredBy(by))]
+    said: list[tuple[int, Entry]] = [(1, record.Heard("Hello?", 4)), (2, AnsweredBy(by))]
 
     assert fold(said, {}).machine == ""
     assert fold(said, {}).owed == "Hello?"

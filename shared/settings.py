@@ -33,7 +33,7 @@ class Settings:
     twilio_auth_token: str = field(default="", repr=False)
     twilio_shared_key: str = field(default="", repr=False)
     twilio_account_sid: str = ""
-    twilio_from: str = field(default="", repr=False)
+    twilio_from: str = ""
     twilio_api_url: str = "https://api.twilio.com"
     public_url: str = ""
     require_token: bool = False

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 
 from edge.desk import Desk
-from shared.calls import Ringing, is_machine
+from shared.calls import Ringing, State, is_machine
 from shared.messages import Answered
 from shared.record import AnsweredBy
 
@@ -75,7 +75,7 @@ async def answered(desk: Desk, call_sid: str, by: str) -> None:
     The log comes first: should the owner be gone, its successor reads it there. Raises: BusError.
     """
     call = await desk.registry.call(call_sid) if by in ANSWERERS else None
-    if call is None:
+    if call is None or call.state is State.ENDED:
         return
     log.info("call answered", extra={"call_sid": call_sid, "reason": by})
     desk.bus.journal(call_sid).write(AnsweredBy(by))

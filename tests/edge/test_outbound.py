@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from edge.twilio import Started
 from shared.calls import State
 from shared.messages import Answered, HungUp
 from shared.record import AnsweredBy
-from tests.edge.kit import CALL, Edge, Worker, a_worker, an_edge, calls
+from tests.edge.kit import CALL, STREAM, Edge, Worker, a_worker, an_edge, calls
 
 RINGS = {"Direction": "outbound-api", "CallStatus": "ringing"}
 ANSWERED = {"Direction": "outbound-api", "CallStatus": "in-progress"}
@@ -144,6 +145,32 @@ async def test_a_machine_in_a_call_that_nobody_knows(edge: Edge, worker: Worker)
     assert (await edge.post("/twilio/machine", AnsweredBy="fax")).status_code == 204
 
     assert await worker.log(CALL) == []
+
+
+async def test_a_machine_in_a_call_that_is_over(edge: Edge, worker: Worker) -> None:
+    await edge.post("/twilio/status", **RINGS)
+    await worker.finish(await worker.claim())
+
+    assert (await edge.post("/twilio/machine", AnsweredBy="fax")).status_code == 204
+
+    assert AnsweredBy("fax") not in await worker.log(CALL)
+
+
+async def test_who_answers_after_the_session_gave_up_gets_another_alike(
+    edge: Edge, worker: Worker
+) -> None:
+    await edge.post(f"/twilio/status{QUERY}", **RINGS)
+    first = await worker.claim()
+    token = await edge.token(f"/twilio/voice{QUERY}", **ANSWERED)
+    await worker.finish(first)
+
+    admitted = await edge.face.desk.admit(Started(CALL, STREAM, 1, {"token": token}))
+
+    second = await worker.claim()
+    assert admitted == second.ringing
+    assert second.ringing.direction == "outbound"
+    assert second.ringing.parameters == first.ringing.parameters
+    assert second.ringing.agent == "sales"
 
 
 async def test_detection_that_the_answer_waits_for_is_known_with_it(

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from edge import twiml
+from edge import outbound, twiml
 from edge.answers import Answers
 from edge.call import MOVED, PhoneCall
 from edge.desk import Desk
@@ -89,14 +89,7 @@ class Face:
     async def voice(self, request: Request, form: Form) -> Response:
         """A call rings: find it a worker, and tell Twilio where to bring it."""
         desk, notice = self.desk, self.desk.settings.spoken_notice
-        ringing = Ringing(
-            form["CallSid"],
-            caller=form.get("From", ""),
-            called=form.get("To", ""),
-            agent=request.query_params.get("agent", ""),
-            direction=_direction(form),
-            notice_s=len(notice) / SPOKEN_CHARS_A_S,
-        )
+        ringing = _ringing(request, form, notice)
         call = await desk.registry.call(ringing.call_sid)
         if desk.fleet.is_last and call is None:
             return _xml(self.answers.busy)
@@ -104,7 +97,9 @@ class Face:
             self.counts.webhooks_replayed += 1
             log.warning("webhook of a call that has begun", extra={"call_sid": ringing.call_sid})
             return _xml(twiml.go_after())
-        return await self._bring(request, ringing, notice)
+        response = await self._bring(request, ringing, notice)
+        await outbound.answered(desk, ringing.call_sid, form.get("AnsweredBy", ""))
+        return response
 
     async def _bring(self, request: Request, ringing: Ringing, notice: str = "") -> Response:
         """Offer the call to the workers, and have Twilio bring its phone."""
@@ -171,13 +166,26 @@ class Face:
             called=call.called,
             agent=call.agent,
             direction=_direction(form),
+            parameters=call.parameters,
         )
         return await self._bring(request, ringing)
 
     async def status(self, request: Request, form: Form) -> Response:
         """Call status callback: a terminal one ends the call, whatever became of its socket."""
-        if form.get("CallStatus") in TERMINAL:
-            await self._hang_up(form["CallSid"], "caller hung up")
+        call_sid, status, is_ours = form["CallSid"], form.get("CallStatus"), outbound.is_ours(form)
+        if status in TERMINAL:
+            cause = outbound.end_of(form)
+            await self._hang_up(call_sid, cause)
+            if is_ours:
+                await outbound.ends_early(self.desk, call_sid, cause)
+        elif status == "ringing" and is_ours:
+            notice = self.desk.settings.spoken_notice
+            await outbound.rings(self.desk, _ringing(request, form, notice))
+        return Response(status_code=204)
+
+    async def machine(self, request: Request, form: Form) -> Response:
+        """Answering machine detection has come to a result."""
+        await outbound.answered(self.desk, form["CallSid"], form.get("AnsweredBy", ""))
         return Response(status_code=204)
 
     async def _hang_up(self, call_sid: str, cause: str) -> None:
@@ -311,6 +319,19 @@ def _is_replayed(call: Call, form: Form) -> bool:
     return call.state is State.LIVE or (has_been and form.get("CallStatus") == "ringing")
 
 
+def _ringing(request: Request, form: Form, notice: str) -> Ringing:
+    """A call as its webhook tells of it."""
+    return Ringing(
+        form["CallSid"],
+        caller=form.get("From", ""),
+        called=form.get("To", ""),
+        agent=request.query_params.get(outbound.AGENT, ""),
+        direction=_direction(form),
+        parameters=outbound.parameters_in(request.query_params),
+        notice_s=len(notice) / SPOKEN_CHARS_A_S,
+    )
+
+
 def _direction(form: Form) -> str:
     return "inbound" if form.get("Direction", "inbound") == "inbound" else "outbound"
 
@@ -339,6 +360,7 @@ def make_app(face: Face) -> Starlette:
             Route("/twilio/voice", webhook(Face.voice), methods=["POST"]),
             Route(twiml.AFTER_PATH, webhook(Face.after), methods=["POST"]),
             Route("/twilio/status", webhook(Face.status), methods=["POST"]),
+            Route("/twilio/machine", webhook(Face.machine), methods=["POST"]),
             WebSocketRoute(STREAM_PATH, face.stream),
             Route("/healthz", face.health),
             Route("/readyz", face.ready),

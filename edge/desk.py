@@ -85,6 +85,10 @@ def _ringing(started: Started, call: Call | None) -> Ringing:
         caller=call.caller if call else given.get("from", ""),
         called=call.called if call else given.get("to", ""),
         agent=call.agent if call else given.get("agent", ""),
+        direction=call.direction if call else "inbound",
         has_webhook=bool(call and call.has_webhook),
-        parameters={name: value for name, value in given.items() if name != "token"},
+        parameters={
+            **(call.parameters if call else {}),
+            **{name: value for name, value in given.items() if name != "token"},
+        },
     )

@@ -8,11 +8,11 @@ on to their end or to DRAIN_S; and only then is the server told.
 
 import asyncio
 import logging
-import os
 import resource
 import secrets
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 
 import uvloop
@@ -83,10 +83,10 @@ def _allow_sockets() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def main() -> int:
-    """`python -m edge`: exit status 0 after a signal, 2 if something is set wrongly."""
+def main(environ: Mapping[str, str]) -> int:
+    """An edge: exit status 0 after a signal, 2 if something is set wrongly."""
     try:
-        settings = read(os.environ).checked_for_edge()
+        settings = read(environ).checked_for_edge()
         answers = read_answers(settings)
     except BadSetting as exc:
         sys.stderr.write(f"edge: {exc}\n")

@@ -100,6 +100,8 @@ def _tell_around(entry: Entry) -> tuple[str, str, str] | None:
             return "bridge", "goes to somebody else after the goodbye", _DIM
         case record.DialFailed(status):
             return "phone", f"back, nobody took the call: {status}", _ALERT
+        case record.AnsweredBy(by):
+            return "phone", f"answered by {by.replace('_', ' ')}", _DIM
         case record.Over(cause):
             return "", f"over: {cause}", _DIM
         case _:

@@ -82,6 +82,11 @@ INTERNAL_ERROR = "internal error"
 """Why a call ended by a fault of ours."""
 
 
+def is_machine(answered_by: str) -> bool:
+    """Whether Twilio's `AnsweredBy` says that nobody is there who could answer."""
+    return answered_by.startswith("machine_") or answered_by == "fax"
+
+
 class State(StrEnum):
     """Where a call stands, as its hash says."""
 

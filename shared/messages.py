@@ -147,10 +147,27 @@ class Prepared:
     worker: str
 
 
-Note = Attach | HungUp | Dispatched | Wake | Leaving | Offer | Prepared
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """To a call's owner: this is what took the call (Twilio's AnsweredBy), a machine."""
+
+    call_sid: str
+    by: str
+
+
+Note = Attach | HungUp | Dispatched | Wake | Leaving | Offer | Prepared | Answered
 
 NOTES: Vocabulary[Note] = Vocabulary(
-    {1: Attach, 2: HungUp, 3: Dispatched, 4: Wake, 5: Leaving, 6: Offer, 7: Prepared}
+    {
+        1: Attach,
+        2: HungUp,
+        3: Dispatched,
+        4: Wake,
+        5: Leaving,
+        6: Offer,
+        7: Prepared,
+        8: Answered,
+    }
 )
 
 

@@ -203,6 +203,13 @@ class DialFailed:
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class AnsweredBy:
+    """Who took an outbound call: "human", "machine_end_beep", ... as Twilio heard it."""
+
+    by: str
+
+
 Entry = (
     Attached
     | Taken
@@ -226,6 +233,7 @@ Entry = (
     | Transferring
     | DialFailed
     | Typed
+    | AnsweredBy
 )
 
 ENTRIES: Vocabulary[Entry] = Vocabulary(
@@ -252,5 +260,6 @@ ENTRIES: Vocabulary[Entry] = Vocabulary(
         20: Transferring,
         21: DialFailed,
         22: Typed,
+        23: AnsweredBy,
     }
 )

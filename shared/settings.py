@@ -4,6 +4,7 @@ A bad value stops the process with the key's name; secrets never show in a repr,
 given as a file: `KEY_FILE=/run/secrets/...`. `.env.example` lists all with what they are for.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from math import inf, isfinite
@@ -31,6 +32,9 @@ class Settings:
     deepgram_project_id: str = ""
     twilio_auth_token: str = field(default="", repr=False)
     twilio_shared_key: str = field(default="", repr=False)
+    twilio_account_sid: str = ""
+    twilio_from: str = ""
+    twilio_api_url: str = "https://api.twilio.com"
     public_url: str = ""
     require_token: bool = False
     token_s: float = 120.0
@@ -96,6 +100,14 @@ class Settings:
         """These settings, if an edge can run on them. Raises: BadSetting."""
         if not self.redis_url:
             raise BadSetting("REDIS_URL: must be set, for example redis://127.0.0.1:6379/0")
+        return self
+
+    def checked_for_dialing(self) -> "Settings":
+        """These settings, if calls can be placed with them. Raises: BadSetting."""
+        if not self.twilio_account_sid:
+            raise BadSetting("TWILIO_ACCOUNT_SID: must be set, as it stands in the Twilio console")
+        if not self.twilio_auth_token:
+            raise BadSetting("TWILIO_AUTH_TOKEN: must be set, as it stands in the Twilio console")
         return self
 
     @property
@@ -202,6 +214,21 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
             _is_url(s.deepgram_agent_url, "ws", "wss"),
             "must be wss://host/path",
         ),
+        (
+            "TWILIO_ACCOUNT_SID",
+            not s.twilio_account_sid or bool(_ACCOUNT.fullmatch(s.twilio_account_sid)),
+            "must be AC and 32 letters or digits",
+        ),
+        (
+            "TWILIO_FROM",
+            not s.twilio_from or is_number(s.twilio_from),
+            "must be a number such as +15551230000",
+        ),
+        (
+            "TWILIO_API_URL",
+            _is_origin(s.twilio_api_url),
+            "must be https://host, without a path",
+        ),
         ("PUBLIC_URL", _is_origin(s.public_url), "must be https://host, without a path"),
         (
             "PUBLIC_URL",
@@ -232,7 +259,15 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
     ]
 
 
+_ACCOUNT = re.compile("AC[0-9a-fA-F]{32}")
+_NUMBER = re.compile(r"\+[1-9][0-9]{4,14}")
+
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def is_number(text: str) -> bool:
+    """Whether this is a phone number as Twilio takes it: E.164."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def _is_file(path: str) -> bool:

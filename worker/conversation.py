@@ -34,6 +34,7 @@ from worker.injections import Injections
 from worker.keypad import PAUSE_S
 from worker.limit import TIME_IS_UP, Limit
 from worker.limit import Due as TimeFor
+from worker.machine import MACHINE, Machine, hushed
 from worker.owed import Due, Owed
 from worker.phone import Phone
 from worker.placeholders import filled
@@ -92,6 +93,7 @@ class Conversation:
         self._owed = Owed()
         self._injections = Injections()
         self._goodbye: Goodbye | None = None
+        self._machine = Machine(terms.voicemail)
         self._has_agent = False
         self._request_id = ""
         self._settings = past.settings or terms.settings
@@ -114,7 +116,10 @@ class Conversation:
         if past.typed:
             self._timers.set(Timer.DIGITS, now + PAUSE_S)
         self._speech.inherit(inherited)
-        self._begin(now)
+        if past.machine and not past.ending:
+            self._meet_machine(past.machine, now)
+        else:
+            self._begin(now)
 
     # -- the rim's side -------------------------------------------------------
 
@@ -259,7 +264,31 @@ class Conversation:
         """Twilio says that the call is over."""
         self._end(cause)
 
+    def answered(self, by: str, now: float) -> None:
+        """A machine has taken the call, Twilio says: what was meant for a person is taken back."""
+        if self.state is not State.OVER and not self._machine.is_there:
+            self._common.history.append((0, record.AnsweredBy(by)))
+            self._speech.silence(now)
+            self._meet_machine(by, now)
+
+    def _meet_machine(self, by: str, now: float) -> None:
+        """It is left the message by an agent of its own, when it has greeted."""
+        self._goodbye, self._transfer_to, self._injections = None, "", Injections()
+        self._timers.stop(Timer.READY, Timer.HOLD, Timer.GOODBYE, Timer.DIGITS, Timer.COLLECT)
+        if not self._machine.meet(by):
+            self._end(MACHINE)
+            return
+        self._settings = self._machine.settings(self._settings)
+        self._lose_agent()
+        self._effects.disconnect = True
+        self.state = State.CONNECTING
+        self._timers.set(Timer.CONNECT, now + self._machine.patience_s)
+
     def _hear(self, sequence: int, frame: Audio, now: float) -> None:
+        if self._machine.is_there:
+            if self._machine.falls_silent(frame):
+                self._timers.set(Timer.CONNECT, now)
+            frame = hushed(frame)
         if (self._must_rotate or self._must_move) and self.is_quiet_moment:
             self._use_quiet_moment(now)
         if self._effects.listen_after is not None:
@@ -393,6 +422,10 @@ class Conversation:
         self._timers.set(Timer.CATCH_UP, now)
         self._timers.set(Timer.FEED, now)
         self._effects.agent += self._injections.ready()
+        if self._machine.is_there:
+            self.state = State.ENDING
+            self._goodbye = self._machine.goodbye(now)
+            self._timers.set(Timer.GOODBYE, now)
 
     def agent_lost(self, code: str, now: float) -> None:
         """The agent refused, failed or went away: another attempt, or the caller is told."""
@@ -418,6 +451,7 @@ class Conversation:
     def _hold(self, now: float) -> None:
         """The agent has been gone for so long that the line feels dead."""
         is_free = self._playout.is_heard_out and not self._ear.spoke_lately
+        is_free = is_free and not self._machine.is_there
         if self._phone.is_attached and is_free:
             self._speech.line(self._terms.hold, now)
             self._timers.set(Timer.HOLD, now + HOLD_EVERY_S)
@@ -427,6 +461,9 @@ class Conversation:
     def _give_up(self, now: float) -> None:
         """There will be no agent: the caller is told, then the call ends."""
         self._timers.stop(Timer.READY, Timer.FEED, Timer.CONNECT, Timer.HOLD)
+        if self._machine.is_there:
+            self._end(MACHINE)
+            return
         self.state = State.ENDING
         self._effects.disconnect = True
         self._goodbye = Goodbye(AGENT_FAILED, now, said_already=True)
@@ -551,6 +588,8 @@ class Conversation:
         if not self._ear.is_open:
             self._inject_again(now)  # it was refused for the agent's turn, not for the caller's
         if self._goodbye:
+            if self._machine.is_there:
+                self._log(record.Ending(MACHINE, self._common.up))  # a successor need not say it
             self._goodbye.done(now)
             self._see_goodbye(now)
 
@@ -672,7 +711,7 @@ class Conversation:
 
     def _inject_as_user(self, words: str) -> None:
         """Have the agent answer words that the caller did not say just now, if there are any."""
-        if words:
+        if words and not self._machine.is_there:
             message = deepgram.inject_user_message(words)
             self._effects.agent += self._injections.send(message, words=words)
             self._speech.expect_answer()
@@ -711,6 +750,8 @@ class Conversation:
         self._see_goodbye(now)
 
     def _call_off_goodbye(self) -> None:
+        if self._machine.is_there:
+            return
         if self._goodbye and self._goodbye.was_injected:
             self._injections.forget_refused()
         self.state = State.TALKING

@@ -25,13 +25,15 @@ class Goodbye:
 
     Args:
         said_already: Whether the agent spoke in this turn before it asked for the end.
+        cap_s: How long it may take.
     """
 
-    def __init__(self, cause: str, now: float, *, said_already: bool) -> None:
+    def __init__(self, cause: str, now: float, *, said_already: bool, cap_s: float = CAP_S) -> None:
         self.cause = cause
         self.was_injected = False
         self._said_already = said_already
-        self._cap_at = now + CAP_S
+        self._cap_s = cap_s
+        self._cap_at = now + cap_s
         self._sound_by = now + SOUND_WITHIN_S
         self._last_news = now
         self._has_sound = False
@@ -62,7 +64,7 @@ class Goodbye:
 
     def attached(self, now: float) -> None:
         """A phone has come (back), and is sent what was not heard: its time begins anew."""
-        self._cap_at, self._last_news = now + CAP_S, now
+        self._cap_at, self._last_news = now + self._cap_s, now
 
     def agent_lost(self, now: float) -> None:
         """Nothing more will come: what was sent is all there is."""

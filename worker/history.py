@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Any
 
 from shared import record
+from shared.calls import is_machine
 from worker.functions import UNKNOWN_OUTCOME, arguments_in
 from worker.keypad import WAITING, Wanted, pressed, wanted
 from worker.playout import whole_words
@@ -63,6 +64,8 @@ class Past:
     """Keys of a number that the caller was still pressing."""
     wanted: Wanted | None = None
     """The number that the agent waits for."""
+    machine: str = ""
+    """What answering machine has taken the call, as Twilio says it; empty: none."""
     is_over: bool = False
     settings: str = field(default="", repr=False)
     """The Settings in force, without what this file adds; empty if none were accepted yet."""
@@ -116,6 +119,7 @@ class _Fold:
     ending: str = ""
     transfer: str = ""
     typed: str = ""
+    machine: str = ""
     is_over: bool = False
     settings: str = ""
     taken: list[int] = field(default_factory=list)
@@ -175,12 +179,19 @@ class _Fold:
                 self.is_over = True
             case record.DialFailed(status):
                 self._come_back(status)
+            case record.AnsweredBy(by) if is_machine(by):
+                self.machine, self.ending, self.transfer = by, "", ""
 
     def _come_back(self, status: str) -> None:
         """Nobody took the caller's call: it goes on as if the transfer had been refused."""
         self.is_over, self.ending, self.transfer, self.is_answering = False, "", "", False
         self.taken.clear()
         self.items.append(NOT_TRANSFERRED.format(status=status))
+
+    def forget_talk(self) -> None:
+        """With a machine nobody has talked: whatever it said, it is owed nothing."""
+        self.items.clear()
+        self.is_answering, self.onset, self.typed, self.wanted = False, 0, "", None
 
     def _hear(self, text: str) -> None:
         self.onset = 0
@@ -248,6 +259,8 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
     state = _Fold()
     for at_ms, entry in log:
         state.add(at_ms, entry)
+    if state.machine:
+        state.forget_talk()
     cut_short = _cut_short(state, sounded_ms)
     # A sentence that nobody heard is no turn either: what stood around it is one.
     state.items = [i for i in state.items if not isinstance(i, _Sentence) or _heard(i)]
@@ -267,6 +280,7 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
         transfer=state.transfer,
         typed=state.typed,
         wanted=state.wanted,
+        machine=state.machine,
         is_over=state.is_over,
         settings=state.settings,
         taken_ms=tuple(state.taken),

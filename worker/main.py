@@ -18,7 +18,7 @@ import uvloop
 from shared import garbage, logs, regions
 from shared.bus import Bus, BusError, Registry, checks, open_bus, pruning
 from shared.calls import INTERNAL_ERROR, Claim
-from shared.messages import Attach, Dispatched, HungUp, Leaving, Note, Offer, Prepared
+from shared.messages import Answered, Attach, Dispatched, HungUp, Leaving, Note, Offer, Prepared
 from shared.metrics import metrics
 from shared.probes import is_free
 from shared.settings import BadSetting, Settings, read
@@ -113,6 +113,9 @@ class Worker:
             case HungUp(call_sid, cause):
                 if session := self._sessions.get(call_sid):
                     session.hang_up(cause)
+            case Answered(call_sid, by):
+                if session := self._sessions.get(call_sid):
+                    session.answered(by)
             case Leaving(call_sid, stream_sid):
                 if session := self._sessions.get(call_sid):
                     session.leave(stream_sid)

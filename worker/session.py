@@ -254,6 +254,15 @@ class Session:
         self._talk.hung_up(cause)
         self._act()
 
+    @bulkhead
+    def answered(self, by: str) -> None:
+        """Twilio says that a machine has taken the call."""
+        if self._conversation is None:
+            self._early.append(partial(self.answered, by))
+            return
+        self._talk.answered(by, self._loop.time())
+        self._act()
+
     def _listen(self, after: int) -> None:
         if self._stream_sid:
             self._unfollow()

@@ -67,6 +67,7 @@ class Terms:
     protects_greeting: bool = False
     has_webhook: bool = True  # False: a lost phone socket cannot come back
     goodbye: str = field(default="Goodbye.", repr=False)
+    voicemail: str = field(default="", repr=False)  # for an answering machine; empty: hang up
     go_on: str = field(default="(Please go on.)", repr=False)  # to an agent that was cut off
     filler: str = field(default="One moment, please.", repr=False)  # when an answer takes long
     still_there: str = field(default="Are you still there?", repr=False)

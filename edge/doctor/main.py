@@ -1,9 +1,8 @@
 """`python -m edge check`: exit status 1 if something is bad, 2 for a bad setting, else 0."""
 
-import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 from edge.answers import read_answers
@@ -13,12 +12,12 @@ from shared.bus.survey import Survey
 from shared.settings import BadSetting, Settings, read
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Look at everything; or, with a signature, at that."""
     parser = _parser()
     asked = parser.parse_args(arguments)
     try:
-        settings = read(os.environ)
+        settings = read(environ)
         if asked.signature is None:
             read_answers(settings)
             return report(_everything(settings))

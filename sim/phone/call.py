@@ -21,6 +21,7 @@ from websockets.asyncio.client import ClientConnection
 from sim.phone import twiml
 from sim.phone.caller import Caller
 from sim.phone.handshake import HandshakeError, open_socket
+from sim.phone.outgoing import ANSWERED, CANCELED, NOT_ANSWERED, Outgoing
 from sim.phone.playback import Playback
 from sim.phone.record import CallResult, Event, Followed, StreamRecord
 from sim.phone.reports import Reports
@@ -76,6 +77,7 @@ class Call:
     `verb_speed` shortens what <Say>, <Play>, <Pause> and <Dial> take: math.inf skips them.
     `dial_outcomes` are the DialCallStatus of one <Dial> after the other, the last for all further.
     Faults in `impairments` befall the first stream; later ones are sound.
+    With `outgoing` the server has placed the call: `webhook` is asked when somebody has answered.
     """
 
     caller: Caller
@@ -96,6 +98,7 @@ class Call:
     verb_speed: float = 1.0
     dial_outcomes: tuple[str, ...] = ("completed",)
     dial_s: float = 1.0
+    outgoing: Outgoing | None = None
     seed: int | None = None
     on_event: Callable[[Event], None] | None = None
 
@@ -106,6 +109,8 @@ class Call:
         self.result = CallResult(self.call_sid, spoken=self.caller.spoken, words=self.caller.track)
         self._origins = Origins(address, self.public_url)
         self._form = voice_form(self.account_sid, self.call_sid, self.from_, self.to)
+        if self.outgoing:
+            self._form["Direction"] = "outbound-api"
         self._clock = Clock()
         self._hung_up = asyncio.Event()
         self._random = Random(self.seed)
@@ -166,11 +171,14 @@ class Call:
         self._reports.call("initiated", "initiated")
         self._reports.call("ringing", "ringing")
         self.result.ended = await self._carry()
+        self._reports.machine_is_known()
         self._observe("ended", self.result.ended)
         self._reports.call("completed", self._final_status(), self._duration_s())
 
     async def _carry(self) -> str:
         try:
+            if self.outgoing:
+                await self._ring_out(self.outgoing)
             document: Document | None = await self._ring()
             while document is not None:
                 document = await self._execute(document)
@@ -179,6 +187,17 @@ class Call:
         except (TwimlError, FetchError) as exc:
             return f"error {exc}"
         return "document ended"
+
+    async def _ring_out(self, outgoing: Outgoing) -> None:
+        """Let it ring, until somebody answers or not."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(outgoing.rings_s):
+                await self._hung_up.wait()
+            raise CallOver(CANCELED)
+        if outgoing.outcome != ANSWERED:
+            raise CallOver(outgoing.outcome)
+        self._answer()
+        self._reports.machine(outgoing)
 
     async def _ring(self) -> Document:
         if self.webhook is not None:
@@ -331,6 +350,8 @@ class Call:
     def _final_status(self) -> str:
         if self._answered_at is not None:
             return "completed"
+        if self.result.ended in NOT_ANSWERED:
+            return self.result.ended
         return "failed" if self.result.ended.startswith("error") else "busy"
 
     def _duration_s(self) -> float:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Literal
 
+from sim.phone.outgoing import Outgoing
 from sim.phone.record import StreamRecord
 from sim.phone.twiml import Stream
 from sim.phone.webhook import FetchError, Webhooks
@@ -33,6 +34,7 @@ class Reports:
     status_url: str | None = None
     status_events: tuple[str, ...] = ("completed",)
     _count: int = field(default=0, init=False)
+    _detecting: asyncio.Task[None] | None = field(default=None, init=False)
 
     def call(self, event: CallEvent, status: str, duration_s: float | None = None) -> None:
         """Tell of the call, if that is wanted; a duration belongs to the last word only."""
@@ -67,6 +69,26 @@ class Reports:
         if error:
             form["StreamError"] = error
         self._later(stream.status_callback, stream.status_callback_method, form)
+
+    def machine(self, outgoing: Outgoing) -> None:
+        """Tell who has answered, if that is wanted, when enough of it was heard."""
+        if outgoing.machine_url:
+            self._detecting = self.tasks.create_task(self._detect(outgoing), name="detection")
+
+    def machine_is_known(self) -> None:
+        """The call is over: nobody listens any more who has answered."""
+        if self._detecting:
+            self._detecting.cancel()
+
+    async def _detect(self, outgoing: Outgoing) -> None:
+        await asyncio.sleep(outgoing.machine_after_s)
+        form = {
+            "AccountSid": self.form["AccountSid"],
+            "CallSid": self.form["CallSid"],
+            "AnsweredBy": outgoing.answered_by,
+            "MachineDetectionDuration": str(round(outgoing.machine_after_s * 1000)),
+        }
+        self._later(outgoing.machine_url, "POST", form)
 
     def _later(self, url: str, method: str, form: Mapping[str, str]) -> None:
         self.tasks.create_task(self._send(url, method, form), name=f"callback:{url}")

@@ -8,6 +8,7 @@ from shared.messages import (
     DOWN,
     NOTES,
     UP,
+    Answered,
     Attach,
     Audio,
     Clear,
@@ -57,6 +58,7 @@ NOTES_WIRE: list[tuple[Note, bytes]] = [
     (Leaving("CA1", "MZ1"), b"\x93\x05\xa3CA1\xa3MZ1"),
     (Offer("CA1", "w1"), b"\x93\x06\xa3CA1\xa2w1"),
     (Prepared("CA1", "w1"), b"\x93\x07\xa3CA1\xa2w1"),
+    (Answered("CA1", "fax"), b"\x93\x08\xa3CA1\xa3fax"),
 ]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from shared.record import (
     ENTRIES,
+    AnsweredBy,
     Answering,
     Attached,
     Configured,
@@ -56,6 +57,7 @@ WIRE: list[tuple[Entry, list[object]]] = [
     (Transferring("+1555", 9), [20, "+1555", 9]),
     (DialFailed("busy"), [21, "busy"]),
     (Typed("4", 9), [22, "4", 9]),
+    (AnsweredBy("machine_end_beep"), [23, "machine_end_beep"]),
 ]
 
 

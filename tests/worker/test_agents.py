@@ -175,6 +175,13 @@ agent:
     assert agent["think"]["prompt"] == "The caller is +15550100."
 
 
+def test_a_machine_s_message_is_filled_in_too(agent_file: Write) -> None:
+    agent, _ = load(agent_file('agent: {}\nbridge: {voicemail: "${name}, call ${from}."}'))
+    ringing = Ringing("CA1", "+15550100", "+15550199", parameters={"name": "Ann"})
+
+    assert agent.voicemail_for(ringing) == "Ann, call +15550100."
+
+
 def test_each_of_several_thinks_is_filled(agent_file: Write) -> None:
     path = agent_file("""
 agent: {think: [{prompt: "1 ${from}"}, {provider: {type: x}}, {prompt: "3 ${from}"}]}
@@ -252,6 +259,7 @@ bridge:
   tools: [end_call]
   protect_greeting: true
   goodbye: Bye.
+  voicemail: Call us.
   go_on: Go on.
   hold: Wait.
   hold_sound: hold.ulaw
@@ -265,6 +273,7 @@ bridge:
         tools=("end_call",),
         protect_greeting=True,
         goodbye="Bye.",
+        voicemail="Call us.",
         go_on="Go on.",
         hold="Wait.",
         hold_sound=str(tmp_path / "hold.ulaw"),

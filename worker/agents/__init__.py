@@ -71,6 +71,7 @@ def terms_of(claim: Claim, agent: AgentFile, settings: Settings, toolbox: Toolbo
         protects_greeting=ringing.direction != "inbound" if protects is None else protects,
         has_webhook=ringing.has_webhook,
         goodbye=bridge.goodbye,
+        voicemail=agent.voicemail_for(ringing),
         go_on=bridge.go_on,
         filler=bridge.filler,
         still_there=bridge.still_there,

@@ -44,6 +44,9 @@ class Bridge:
     goodbye: Annotated[
         str, "What is said when the call must end and the agent has no word for it."
     ] = "Goodbye."
+    voicemail: Annotated[
+        str, "What an answering machine is told on an outbound call. Empty: it is hung up on."
+    ] = ""
     transfers: Annotated[
         dict[str, str],
         "To whom transfer_call may transfer: a name for the agent, a phone number or SIP address.",

@@ -82,13 +82,7 @@ class AgentFile:
 
         `${env:NAME}` stays, until it is sent (`worker.placeholders`).
         """
-        agent = copy.deepcopy(self.agent)
-        values = {
-            **self.bridge.parameters,
-            **ringing.parameters,
-            "from": ringing.caller,
-            "to": ringing.called,
-        }
+        agent, values = copy.deepcopy(self.agent), self._values(ringing)
         if "greeting" in agent:
             agent["greeting"] = render(agent["greeting"], values)
         for think in as_list(agent.get("think")):
@@ -98,6 +92,15 @@ class AgentFile:
             if declared:
                 think["functions"] = [*think.get("functions", []), *declared]
         return deepgram.settings(agent, self.settings)
+
+    def voicemail_for(self, ringing: Ringing) -> str:
+        """What an answering machine is told."""
+        return render(self.bridge.voicemail, self._values(ringing))
+
+    def _values(self, ringing: Ringing) -> dict[str, str]:
+        """What placeholders stand for in this call."""
+        of_call = {**ringing.parameters, "from": ringing.caller, "to": ringing.called}
+        return {**self.bridge.parameters, **of_call}
 
 
 def load(

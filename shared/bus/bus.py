@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from shared import keys
 from shared.bus.inbox import Inbox, name_of
-from shared.bus.lane import PAUSE_S, Entries, Lane
+from shared.bus.lane import Entries, Lane
 from shared.bus.link import expect_success
 from shared.bus.links import Links
 from shared.bus.outlet import LIVE_TTL_S, Journal, Outlet
@@ -41,7 +41,7 @@ M = TypeVar("M")
 class Bus:
     """One process's end of the bus. Made by `open_bus`."""
 
-    def __init__(self, url: str, process: str, lanes: int, pause: float = PAUSE_S) -> None:
+    def __init__(self, url: str, process: str, lanes: int, pause: float = 0.0) -> None:
         self.route = open_route(url)
         self.process = process
         self.on_note: Callable[[Note], None] = lambda note: None
@@ -225,7 +225,7 @@ def _unpack(vocabulary: Vocabulary[M], payload: bytes) -> M | None:
 
 @asynccontextmanager
 async def open_bus(
-    url: str, process: str, lanes: int = 1, pause: float = PAUSE_S
+    url: str, process: str, lanes: int = 1, pause: float = 0.0
 ) -> AsyncIterator[Bus]:
     """A bus whose tasks live as long as the block; whether Redis is there shows in `is_up`.
 

@@ -13,10 +13,11 @@ CallSid and StreamSids are strings; names, values, ids and messages are the byte
 Redis held, so what goes in comes out, also what this version cannot read. A reader
 ignores further items of the arrays; anything else that changes raises the version.
 
-Two things are changed on the way in. Tokens that would have let a phone socket in are
-left out. Phone numbers (of the caller, the called, and whom the call was passed on to) are
-masked, in the hash and wherever the log has them, unless they are asked for. What was said,
-and keys that were pressed, stay: they are the call. Secrets of an agent file never were in it.
+Three things are changed on the way in. Of sensitive passages nothing is in it (see `passages`).
+Tokens that would have let a phone socket in are left out. Phone numbers (of the caller, the
+called, and whom the call was passed on to) are masked, in the hash and wherever the log has
+them, unless they are asked for. What was said, and keys that were pressed, stay: they are the
+call. Secrets of an agent file never were in it.
 """
 
 import re
@@ -32,6 +33,7 @@ import msgpack
 from replay import whole
 from replay.errors import BadBundle
 from replay.masking import without_numbers
+from replay.passages import without_passages
 from replay.recording import Recording, read
 from shared.bus.archive import Entries, Original, OriginalStream
 
@@ -72,7 +74,7 @@ def save_bundle(original: Original, path: Path, *, numbers: bool = False) -> Pat
 
 def write_bundle(original: Original, file: BinaryIO, *, numbers: bool = False) -> None:
     """Write a call as a bundle."""
-    kept = original if numbers else without_numbers(original)
+    kept = without_passages(original if numbers else without_numbers(original))
     packer, squeeze = msgpack.Packer(), zlib.compressobj()
     file.write(MAGIC + b"%d\n" % VERSION)
     for part in _parts(packer, kept):

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from replay.errors import NoSuchRecording
+from replay.passages import passages_of, without
 from shared.bus.archive import Archive, Original, in_order, unpacked
 from shared.calls import Call
-from shared.messages import DOWN, UP, Down, Up
+from shared.messages import DOWN, UP, Down, Up, veiled
 from shared.record import ENTRIES, Entry
 
 
@@ -40,11 +41,12 @@ async def load(archive: Archive, call_sid: str) -> Recording:
         raise _nothing_of(call_sid)
     call = call or Call()
     # By pages and without the original: of an hour's call that would be 100 MB more.
+    passages = passages_of(entry for _, entry in log)
     streams = [
         Stream(
             stream_sid,
-            tuple(await archive.up(call_sid, stream_sid)),
-            tuple(await archive.down(call_sid, stream_sid)),
+            without(await archive.up(call_sid, stream_sid), passages.get(stream_sid, ())),
+            tuple(veiled(await archive.down(call_sid, stream_sid))),
         )
         for stream_sid in in_order(call, log)
     ]
@@ -65,13 +67,14 @@ def _nothing_of(call_sid: str) -> NoSuchRecording:
 
 def read(original: Original) -> Recording:
     """What an original says, without what this version cannot read of it."""
+    log = tuple(unpacked(ENTRIES, original.log))
+    passages = passages_of(entry for _, entry in log)
     streams = [
         Stream(
             each.stream_sid,
-            tuple(unpacked(UP, each.up)),
-            tuple(message for _, message in unpacked(DOWN, each.down)),
+            without(unpacked(UP, each.up), passages.get(each.stream_sid, ())),
+            tuple(veiled(message for _, message in unpacked(DOWN, each.down))),
         )
         for each in original.streams
     ]
-    log = tuple(unpacked(ENTRIES, original.log))
     return Recording(original.call_sid, original.call, log, tuple(streams))

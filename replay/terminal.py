@@ -102,6 +102,12 @@ def _tell_around(entry: Entry) -> tuple[str, str, str] | None:
             return "phone", f"back, nobody took the call: {status}", _ALERT
         case record.AnsweredBy(by):
             return "phone", f"answered by {by.replace('_', ' ')}", _DIM
+        case record.Updated(what):
+            return "bridge", f"changed: {what}", _DIM
+        case record.Paused():
+            return "bridge", "nothing is recorded from here", _ALERT
+        case record.Resumed():
+            return "bridge", "recorded again", _DIM
         case record.Over(cause):
             return "", f"over: {cause}", _DIM
         case _:

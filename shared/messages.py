@@ -9,9 +9,10 @@ what the caller heard is reckoned on the clock by which he heard it, whatever
 the bus needed to carry the news.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from shared.sound import SILENCE
 from shared.vocabulary import Vocabulary
 
 
@@ -88,12 +89,25 @@ class Move:
     """Down: close the phone socket though the call goes on; Twilio brings it to another edge."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hush:
+    """Down: the sound that follows is for the caller alone. Read back, it is so much silence.
+
+    It stays when that sound is deleted. One of length 0 ends what the one before it spoke of.
+    """
+
+    length: int  # bytes
+
+
+MAX_HUSH = 1 << 20
+"""No piece of sound is longer, whatever a `Hush` says that came from elsewhere."""
+
 Up = Audio | Mark | Digit | Ended | Detached | Dropped
-Down = Audio | Mark | Clear | Ended | Owned | Sentence | Move
+Down = Audio | Mark | Clear | Ended | Owned | Sentence | Move | Hush
 
 UP: Vocabulary[Up] = Vocabulary({1: Audio, 2: Mark, 4: Digit, 5: Ended, 6: Detached, 7: Dropped})
 DOWN: Vocabulary[Down] = Vocabulary(
-    {1: Audio, 2: Mark, 3: Clear, 5: Ended, 8: Owned, 9: Sentence, 10: Move}
+    {1: Audio, 2: Mark, 3: Clear, 5: Ended, 8: Owned, 9: Sentence, 10: Move, 21: Hush}
 )
 
 
@@ -155,7 +169,29 @@ class Answered:
     by: str
 
 
-Note = Attach | HungUp | Dispatched | Wake | Leaving | Offer | Prepared | Answered
+@dataclass(frozen=True, slots=True)
+class Order:
+    """To a call's owner, from an operator: do this in mid-call, and tell me what came of it."""
+
+    call_sid: str
+    sender: str
+    number: int  # of the order, among its sender's
+    what: str
+    text: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """To an operator: what came of an order."""
+
+    number: int
+    refusal: str = ""  # why it was not done; empty: it was
+
+
+NOT_HERE = "not here"
+"""The refusal of a worker that does not own the call: somebody else does by now."""
+
+Note = Attach | HungUp | Dispatched | Wake | Leaving | Offer | Prepared | Answered | Order | Outcome
 
 NOTES: Vocabulary[Note] = Vocabulary(
     {
@@ -167,6 +203,8 @@ NOTES: Vocabulary[Note] = Vocabulary(
         6: Offer,
         7: Prepared,
         8: Answered,
+        11: Order,
+        12: Outcome,
     }
 )
 
@@ -182,6 +220,20 @@ def drop_stale(batch: Sequence[Down]) -> tuple[list[Down], list[Mark]]:
     """
     clears = [i for i, message in enumerate(batch) if isinstance(message, Clear)]
     last = clears[-1] if clears else 0
-    sound = Audio | Mark | Clear | Sentence
+    sound = Audio | Mark | Clear | Sentence | Hush
     kept = [m for i, m in enumerate(batch) if i >= last or not isinstance(m, sound)]
     return kept, [m for m in batch[:last] if isinstance(m, Mark)]
+
+
+def veiled(down: Iterable[Down]) -> list[Down]:
+    """A stream read back, with silence in place of what was for the caller alone."""
+    kept: list[Down] = []
+    silent = 0
+    for message in [*down, Hush(0)]:
+        if silent:
+            kept.append(Audio(SILENCE * silent))
+        is_hushed = silent and isinstance(message, Audio)
+        silent = min(message.length, MAX_HUSH) if isinstance(message, Hush) else 0
+        if not is_hushed and not isinstance(message, Hush):
+            kept.append(message)
+    return kept

@@ -103,6 +103,7 @@ class ToolAsked:
     turn: int
     up: int
     signature: str = field(default="", repr=False)  # the model's thought_signature, handed back
+    key: str = field(default="", repr=False)  # idempotency key; the arguments may be left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,29 @@ class AnsweredBy:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """The agent took a change of its Settings in mid-call: from here on it is in force."""
+
+    what: str  # "prompt": appended; "think", "speak": in place of that block
+    content: str = field(repr=False)  # the text, or the block as JSON
+    up: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """From here on neither words nor sound are kept."""
+
+    up: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """From here on they are kept again."""
+
+    up: int
+
+
 Entry = (
     Attached
     | Taken
@@ -234,6 +258,9 @@ Entry = (
     | DialFailed
     | Typed
     | AnsweredBy
+    | Updated
+    | Paused
+    | Resumed
 )
 
 ENTRIES: Vocabulary[Entry] = Vocabulary(
@@ -261,5 +288,8 @@ ENTRIES: Vocabulary[Entry] = Vocabulary(
         21: DialFailed,
         22: Typed,
         23: AnsweredBy,
+        31: Updated,
+        32: Paused,
+        33: Resumed,
     }
 )

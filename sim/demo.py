@@ -4,6 +4,9 @@ Redis, an edge and two workers come up as processes of their own, and the stand-
 agent unless there is a Deepgram key. A synthesized caller rings, holds a
 conversation and interrupts once; the conversation is shown as the log of the bus
 tells it, and afterwards judged by what the carrier knows the caller to have heard.
+
+With `--example restaurant` it is the agent of that folder of examples/ who answers: it books
+a table, takes a number that is keyed in, and transfers the caller.
 """
 
 import argparse
@@ -24,14 +27,14 @@ from replay.recording import Recording, load
 from replay.terminal import line
 from shared.bus import Archive, Bus, open_bus
 from shared.settings import DEEPGRAM_AGENT_URL, BadSetting, Settings, read
-from sim.agent.script import Script
+from sim.agent.script import DEFAULT, Script
 from sim.agent.script import load as load_script
 from sim.agent.server import AgentServer
 from sim.phone.call import Call
 from sim.phone.caller import Caller, caller_steps
 from sim.phone.record import CallResult
 from sim.redis import RedisFailed, RedisMissing, RedisServer, free_port
-from sim.stack import Stack, StackFailed
+from sim.stack import ROOT, Stack, StackFailed
 from sim.verdict import judge
 from sim.voice import speak
 
@@ -39,6 +42,9 @@ CONNECT_WITHIN_S = 10.0
 
 # The demonstration takes three quarters of a minute.
 CALL_WITHIN_S = 180.0
+
+EXAMPLES = ("restaurant",)
+"""Folders of examples/, each with a script of the same name."""
 
 
 def main(argv: list[str]) -> int:
@@ -56,15 +62,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--serve", action="store_true", help="go on serving after the call")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--script", type=Path, help="conversation (YAML); default: a car dealer's")
+    parser.add_argument("--example", choices=EXAMPLES, help="the agent and the call of an example")
     parser.add_argument("--to", type=Path, help="folder for what was recorded")
     return parser
 
 
 async def _run(options: argparse.Namespace, settings: Settings) -> int:
-    script = load_script(options.script)
+    script = load_script(options.script or _script_of(options.example))
     folder = options.to or Path("recordings") / f"{datetime.now():%Y-%m-%d-%H%M%S}"  # noqa: DTZ005
     say("Holdfast: a demonstration call, on this machine alone.")
-    async with _agent(settings, script) as environ:
+    async with _agent(settings, script) as agent:
+        environ = agent | _environ_of(options.example, folder)
         redis = RedisServer()
         with redis, _stack(options, settings, environ, redis, folder) as stack:
             _introduce(stack, settings)
@@ -73,6 +81,19 @@ async def _run(options: argparse.Namespace, settings: Settings) -> int:
             if options.serve:
                 await _serve(stack)
     return 0 if is_complete else 1
+
+
+def _script_of(example: str | None) -> Path | None:
+    return DEFAULT.with_stem(example) if example else None
+
+
+def _environ_of(example: str | None, folder: Path) -> dict[str, str]:
+    """The settings by which an example answers; its bookings are this demonstration's alone."""
+    if not example:
+        return {}
+    where = ROOT / "examples" / example
+    book = (folder / "bookings.sqlite").absolute()
+    return {"AGENTS": str(where), "TOOLS": str(where / "tools.py"), "BOOKINGS": str(book)}
 
 
 @asynccontextmanager
@@ -157,7 +178,7 @@ def _conclude(result: CallResult, recording: Recording, script: Script, folder: 
     for path in exported.paths:
         say(f"  {path.name}")
     say("")
-    findings = judge(result, recording, len(script.turns))
+    findings = judge(result, recording, script)
     for finding in findings:
         say(f"  {'ok  ' if finding.is_good else 'FAIL'} {finding.what}")
     is_complete = all(finding.is_good for finding in findings)

@@ -1,15 +1,22 @@
 """Whether a conversation was complete, judged by what the carrier knows to have been heard."""
 
+import json
 from dataclasses import dataclass
 
 from replay.recording import Recording
-from shared.record import Heard, Over
+from shared.record import Heard, Over, ToolAnswered, Transferring
 from shared.sound import FRAME_BYTES, is_speech
+from sim.agent.script import Script
 from sim.phone.playback import BYTES_MS, Cleared, Playback
 from sim.phone.record import CallResult
 
 # From the clear, sound must have stopped within this. What was in Twilio's hands is gone at once.
 SILENT_WITHIN_MS = 100
+
+
+# As the agent knows the functions of the product's own.
+COLLECT_DIGITS = "collect_digits"
+TRANSFER_CALL = "transfer_call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,27 +27,74 @@ class Finding:
     is_good: bool
 
 
-def judge(result: CallResult, recording: Recording, turns: int) -> list[Finding]:
+def judge(result: CallResult, recording: Recording, script: Script) -> list[Finding]:
     """All that must be true of the demonstration.
 
     Args:
-        turns: How often the caller was to speak.
+        script: What caller and agent were to say and to do.
     """
+    turns = len(script.turns)
     answered = _answered(result)
     playbacks = [stream.playback for stream in result.streams]
-    cuts = [(p, c) for p in playbacks for c in p.clears if c.discarded]
-    stopped = [_silence_after(p, c) for p, c in cuts]
     heard = [entry for _, entry in recording.log if isinstance(entry, Heard) and entry.text]
     ends = [entry.cause for _, entry in recording.log if isinstance(entry, Over)]
     return [
         Finding(f"the agent understood {len(heard)} of {turns} turns", len(heard) == turns),
         Finding(f"the caller was answered {answered} times in {turns} turns", answered == turns),
-        Finding(f"{len(cuts)} barge-in(s)", len(cuts) >= 1),
-        Finding(f"sound stopped {_most(stopped)} ms after the clear", _all_fast(stopped)),
+        *_interruptions(playbacks, script),
+        *_functions(recording, script),
+        *_keys(recording, script),
         Finding("the goodbye was heard to its end", _is_heard_out(playbacks)),
+        *_transfers(result, recording, script),
         Finding(f"the call ended: {', '.join(ends)}", len(ends) == 1),
         Finding(f"the carrier refused {len(result.rejections)} messages", not result.rejections),
     ]
+
+
+def _interruptions(playbacks: list[Playback], script: Script) -> list[Finding]:
+    if all(turn.interrupt_after_s is None for turn in script.turns):
+        return []
+    cuts = [(p, c) for p in playbacks for c in p.clears if c.discarded]
+    stopped = [_silence_after(p, c) for p, c in cuts]
+    return [
+        Finding(f"{len(cuts)} barge-in(s)", len(cuts) >= 1),
+        Finding(f"sound stopped {_most(stopped)} ms after the clear", _all_fast(stopped)),
+    ]
+
+
+def _functions(recording: Recording, script: Script) -> list[Finding]:
+    """Each function that the script has called was run once, and did not fail."""
+    names = [call.name for turn in script.turns for call in turn.call]
+    findings = []
+    for name in dict.fromkeys(names):
+        ran = [answer for answer in _answers(recording, name) if '"error"' not in answer]
+        is_good = len(ran) == len(_answers(recording, name)) == names.count(name)
+        findings.append(Finding(f"{name} was called {len(ran)} time(s), and answered", is_good))
+    return findings
+
+
+def _keys(recording: Recording, script: Script) -> list[Finding]:
+    """The keys that the caller pressed are what the function was told that waited for them."""
+    pressed = [turn.press.rstrip("#") for turn in script.turns if turn.press]
+    told = [json.loads(answer).get("digits") for answer in _answers(recording, COLLECT_DIGITS)]
+    what = f"the keys {', '.join(pressed)} reached the function that waited for them"
+    return [Finding(what, told == pressed)] if pressed else []
+
+
+def _transfers(result: CallResult, recording: Recording, script: Script) -> list[Finding]:
+    """The carrier has dialled whom the agent wanted."""
+    names = [call.name for turn in script.turns for call in turn.call]
+    if TRANSFER_CALL not in names:
+        return []
+    wanted = [entry.target for _, entry in recording.log if isinstance(entry, Transferring)]
+    what = f"the carrier dialled {', '.join(result.dialled) or 'nobody'}"
+    return [Finding(what, len(wanted) == 1 and result.dialled == wanted)]
+
+
+def _answers(recording: Recording, name: str) -> list[str]:
+    """What a function answered, each time that it was called."""
+    log = [entry for _, entry in recording.log]
+    return [e.content for e in log if isinstance(e, ToolAnswered) and e.name == name]
 
 
 def _answered(result: CallResult) -> int:
@@ -50,7 +104,7 @@ def _answered(result: CallResult) -> int:
     until = [*(spoken.start_ms for spoken in result.spoken[1:]), float("inf")]
     return sum(
         any(end <= start < limit for start in starts)
-        for end, limit in zip(ends, until, strict=True)
+        for end, limit in zip(ends, until, strict=False)
     )
 
 

@@ -3,7 +3,9 @@
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+from worker import operator
 from worker.agents import editors, listing
 from worker.main import main as serve
 
@@ -13,6 +15,7 @@ Command = Callable[[Sequence[str], Mapping[str, str]], int]
 COMMANDS: dict[str, tuple[str, Command]] = {
     "agents": ("check the agent files, and tell what each does", listing.main),
     "schema": ("print the JSON Schema of agent files", editors.main),
+    **{name: (what, partial(operator.main, name)) for name, what in operator.PURPOSES.items()},
 }
 
 

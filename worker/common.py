@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from shared import record
-from worker.terms import Effects
+from worker.privacy import Privacy
+from worker.terms import Effects, State
 from worker.timers import Timers
 
 
@@ -17,16 +18,22 @@ class Common:
     def __init__(self, log: Sequence[tuple[int, record.Entry]]) -> None:
         self.effects = Effects()
         self.timers = Timers()
+        self.privacy = Privacy()
+        self.state = State.CONNECTING
         self.history = list(log)
         self.up = 0
         """Sequence number of the newest caller entry that was read."""
 
     def log(self, entry: record.Entry) -> None:
-        """Write an entry, and remember it: the next agent's past is folded from these."""
-        self.effects.log.append(entry)
+        """Write an entry, and remember it: the next agent's past is folded from these.
+
+        What nobody may read later is remembered, but not written.
+        """
+        self.effects.log.append(self.privacy.kept(entry))
         self.history.append((0, entry))
 
     def take(self) -> Effects:
         """What is to be done since the last call."""
         effects, self.effects = self.effects, Effects(over=self.effects.over)
+        effects.phone = self.privacy.phone(effects.phone)
         return effects

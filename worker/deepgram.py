@@ -82,6 +82,13 @@ class InjectionRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Updated:
+    """A change of the Settings is in force: of the "prompt", of "think", of "speak"."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentWarning:
     code: str
 
@@ -118,6 +125,7 @@ Event = (
     | FunctionCallCancelled
     | LatencyReport
     | InjectionRefused
+    | Updated
     | AgentWarning
     | AgentError
     | Noted
@@ -150,10 +158,7 @@ _NOTED = frozenset(
         "FunctionCallResponse",  # of a function that Deepgram called itself
         "History",  # repeats what ConversationText and our own answers have said
         "ListenUpdated",
-        "PromptUpdated",
-        "SpeakUpdated",
         "ThinkLiveUpdated",
-        "ThinkUpdated",
         "__customFromThinkProvider",
     }
 )
@@ -236,6 +241,9 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "FunctionCallCancelled": _cancelled,
     "LatencyReport": _latency,
     "InjectionRefused": lambda _: InjectionRefused(),
+    "PromptUpdated": lambda _: Updated("prompt"),
+    "ThinkUpdated": lambda _: Updated("think"),
+    "SpeakUpdated": lambda _: Updated("speak"),
     "Warning": lambda m: AgentWarning(_text(m.get("code") or "UNKNOWN")),
     "Error": lambda m: AgentError(_text(m.get("code") or "UNKNOWN")),
 }
@@ -269,3 +277,9 @@ def inject_agent_message(text: str, behavior: str = "queue") -> str:
 
 def inject_user_message(text: str) -> str:
     return json.dumps({"type": "InjectUserMessage", "content": text})
+
+
+def update(what: str, content: str) -> str:
+    """A change of the Settings. `content`: a text for "prompt", else the block as JSON."""
+    value = content if what == "prompt" else json.loads(content)
+    return json.dumps({"type": f"Update{what.capitalize()}", what: value})

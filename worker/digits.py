@@ -117,6 +117,8 @@ class Digits:
         digits = self._keypad.take()
         was_wanted, call, is_broken = self._wanted, self._call, self._is_broken
         masked = MASKED if self.is_sensitive else ""
+        if masked:
+            self._common.privacy.hide(digits)
         self._call = None
         self._forget()
         if call:

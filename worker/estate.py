@@ -2,9 +2,10 @@
 
 import time
 
-from shared.bus import Archive, Bus, Registry
+from shared.bus import Archive, Bus, Outlet, Registry
 from shared.calls import Call, Claim, State
-from shared.messages import Mark
+from shared.messages import Down, Mark, Up, veiled
+from shared.settings import Settings
 from worker.terms import Inherited, Terms
 
 # What a successor reads of each stream: a minute of frames.
@@ -13,6 +14,25 @@ KEPT_ENTRIES = 3000
 # A call older than this, of whose phone nothing has come for so long, is yesterday's.
 OLD_S = 30.0
 SILENT_S = 5.0
+
+# Nobody talks longer than this to whom he was transferred and is then still remembered.
+TRANSFER_S = 3600
+
+
+def kept_for_s(settings: Settings, *, may_return: bool) -> int:
+    """How long what is left of a call stays. `may_return`: its caller may come back to it."""
+    return max(settings.keep_for_s, TRANSFER_S) if may_return else settings.keep_for_s
+
+
+def trim(up: Outlet[Up], read: int, down: Outlet[Down], sent: int, epoch: int) -> None:
+    """Without a recording only the last minute stays, for a successor.
+
+    Args:
+        read: Number of the newest entry on the caller's side.
+        sent: Number of the newest entry of this epoch on the agent's side.
+    """
+    up.trim(f"{max(0, read - KEPT_ENTRIES)}-0")
+    down.trim(f"{epoch}-{max(0, sent - KEPT_ENTRIES)}")
 
 
 async def inherit(bus: Bus, claim: Claim, call: Call | None) -> Inherited:
@@ -26,7 +46,7 @@ async def inherit(bus: Bus, claim: Claim, call: Call | None) -> Inherited:
     entries = await archive.log(call_sid)
     if call is None or not call.stream_sid or not claim.is_takeover:
         return Inherited(log=entries, age_s=_age_s(claim, call))
-    down = await archive.tail_down(call_sid, call.stream_sid, KEPT_ENTRIES)
+    down = veiled(await archive.tail_down(call_sid, call.stream_sid, KEPT_ENTRIES))
     up = await archive.tail_up(call_sid, call.stream_sid, KEPT_ENTRIES)
     echoes = [(m.name, m.timestamp) for _, m in up if isinstance(m, Mark)]
     return Inherited(entries, down, echoes, call.cursor, _age_s(claim, call))

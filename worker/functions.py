@@ -17,10 +17,13 @@ from worker.common import Common
 from worker.deepgram import FunctionCall
 from worker.terms import ToolCall
 from worker.timers import Timer
-from worker.tools import failed, key_of
+from worker.tools import END_CALL, TRANSFER_CALL, failed, key_of
 
 # A function that takes longer than this is bridged by its filler, if it has one.
 FILLER_AFTER_S = 1.5
+
+# Functions whose answer is not all that comes of them.
+ENDINGS = (END_CALL, TRANSFER_CALL)
 
 # What stands for an answer that nobody wrote down: the function may have run.
 UNKNOWN_OUTCOME = "interrupted, outcome unknown, do not repeat"
@@ -69,10 +72,11 @@ class Functions:
 
     def request(self, call: FunctionCall, turn: int) -> None:
         """Write down that a function was asked for, ours or the operator's."""
-        asked = record.ToolAsked(
-            call.id, call.name, call.arguments, turn, self._common.up, call.signature
+        key = key_of(self._call_sid, turn, call.name, call.arguments)
+        up = self._common.up
+        self._common.log(
+            record.ToolAsked(call.id, call.name, call.arguments, turn, up, call.signature, key)
         )
-        self._common.log(asked)
 
     def settle(self, call: FunctionCall, content: str, *, masked: str = "") -> None:
         """Answer a function. `masked`: what the log is told instead."""
@@ -80,14 +84,23 @@ class Functions:
         self._common.log(answered)
         self._common.effects.agent.append(deepgram.function_call_response(call, content))
 
+    def repeat(self, call: FunctionCall, turn: int) -> bool:
+        """Answer a request as it was in this turn already. Returns whether it was."""
+        key = key_of(self._call_sid, turn, call.name, call.arguments)
+        known = self._answer_to(call, key, turn)
+        if known is None:
+            return False
+        self.request(call, turn)
+        self.settle(call, known)
+        return True
+
     def run(self, call: FunctionCall, turn: int, now: float) -> None:
         """Have one of the operator's functions run, unless it has been in this turn."""
+        if self.repeat(call, turn):
+            return
         key = key_of(self._call_sid, turn, call.name, call.arguments)
-        known = self._answer_to(key, turn)
         self.request(call, turn)
-        if known is not None:
-            self.settle(call, known)
-        elif key in self._runs:
+        if key in self._runs:
             self._runs[key].calls.append((self._session, call))
         else:
             self._runs[key] = _Run(call.name, [(self._session, call)])
@@ -100,22 +113,32 @@ class Functions:
             self.filler = filler
             self._common.timers.start(Timer.FILLER, now + FILLER_AFTER_S)
 
-    def _answer_to(self, key: str, turn: int) -> str | None:
+    def _answer_to(self, call: FunctionCall, key: str, turn: int) -> str | None:
         """What this very request was answered in this turn, by the log.
 
-        It may have been run by an owner who died of it: whether it was done is not known.
+        It may have been run by an owner who died of it: whether it was done is not known. An end
+        or a transfer that came to nothing may be asked for again.
         """
         asked: set[str] = set()
+        known: str | None = None
         for _, entry in self._common.history:
             match entry:
-                case record.ToolAsked(call_id, name, arguments, in_turn) if in_turn == turn:
-                    if key_of(self._call_sid, turn, name, arguments) == key:
+                case record.ToolAsked(call_id, turn=in_turn) if in_turn == turn:
+                    if self._key_of(entry) == key:
                         asked.add(call_id)
                 case record.ToolAnswered(call_id, _, content) if call_id in asked:
-                    return content
+                    known = content if known is None else known
                 case record.ToolCancelled(call_id):
                     asked.discard(call_id)
-        return failed(UNKNOWN_OUTCOME) if asked and key not in self._runs else None
+                case record.DialFailed() | record.Ending("") if call.name in ENDINGS:
+                    asked, known = set(), None
+        if known is None and asked and key not in self._runs:
+            return failed(UNKNOWN_OUTCOME)
+        return known
+
+    def _key_of(self, asked: record.ToolAsked) -> str:
+        """The key of a request in the log; an older version wrote none."""
+        return asked.key or key_of(self._call_sid, asked.turn, asked.name, asked.arguments)
 
     def answered(self, key: str, content: str) -> str:
         """A run has ended. Returns what to tell an agent that did not ask for it, if it is one."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from shared import record
 from shared.calls import is_machine
+from worker.changes import applied
 from worker.functions import UNKNOWN_OUTCOME, arguments_in
 from worker.keypad import WAITING, Wanted, pressed, wanted
 from worker.playout import whole_words
@@ -69,6 +70,8 @@ class Past:
     is_over: bool = False
     settings: str = field(default="", repr=False)
     """The Settings in force, without what this file adds; empty if none were accepted yet."""
+    is_private: bool = False
+    """Whether nothing of what is said is to be kept."""
     taken_ms: tuple[int, ...] = ()
     """When each owner took the call, server ms."""
 
@@ -124,6 +127,7 @@ class _Fold:
     settings: str = ""
     taken: list[int] = field(default_factory=list)
     has_phone: bool = False
+    is_private: bool = False
 
     def add(self, at_ms: int, entry: record.Entry) -> None:
         """Take in one entry."""
@@ -175,6 +179,10 @@ class _Fold:
                 self.transfer = target
             case record.Configured(settings):
                 self.settings = settings
+            case record.Updated(what, content):
+                self.settings = applied(self.settings, what, content)
+            case record.Paused() | record.Resumed():
+                self.is_private = isinstance(entry, record.Paused)
             case record.Over():
                 self.is_over = True
             case record.DialFailed(status):
@@ -283,6 +291,7 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
         machine=state.machine,
         is_over=state.is_over,
         settings=state.settings,
+        is_private=state.is_private,
         taken_ms=tuple(state.taken),
     )
 

@@ -19,25 +19,29 @@ class Injections:
     """What was injected, and what still must be. Messages are text frames for the agent."""
 
     def __init__(self) -> None:
-        self._is_ready = False
+        self.is_ready = False
         self._early: deque[tuple[str, str]] = deque(maxlen=EARLY)
         self._last = ""
         self._is_refused = False
         self._ours: set[str] = set()
-        self._to_say: deque[str] = deque(maxlen=LINES)  # what is left to be said of each
+        # What is left to be said of each, and its behavior.
+        self._to_say: deque[tuple[str, str]] = deque(maxlen=LINES)
 
-    def send(self, message: str, words: str = "", line: str = "") -> list[str]:
+    def send(
+        self, message: str, words: str = "", line: str = "", behavior: str = "bridge"
+    ) -> list[str]:
         """Inject. Returns what goes to the agent now.
 
         Args:
             words: Those that will come back as the caller's; empty for what the agent says.
             line: What the agent is to say; empty for what it is to answer.
+            behavior: As what the log has that line.
         """
         if words:
             self._ours.add(words)
         if line:
-            self._to_say.append(line)
-        if not self._is_ready:
+            self._to_say.append((line, behavior))
+        if not self.is_ready:
             if (message, words) not in self._early:
                 self._early.append((message, words))
             return []
@@ -46,7 +50,7 @@ class Injections:
 
     def ready(self) -> list[str]:
         """The agent is ready. Returns what has waited for that."""
-        self._is_ready = True
+        self.is_ready = True
         waited = [message for message, _ in self._early]
         self._early.clear()
         self._last = waited[-1] if waited else ""
@@ -54,7 +58,7 @@ class Injections:
 
     def lost(self) -> None:
         """There is no agent until the next one is ready; what was sent will not come back."""
-        self._is_ready = self._is_refused = False
+        self.is_ready = self._is_refused = False
         self._to_say.clear()
         self._ours = {words for _, words in self._early if words}
 
@@ -88,13 +92,15 @@ class Injections:
         self._is_refused = False
         self._to_say.clear()
 
-    def is_line(self, text: str) -> bool:
-        """Whether the agent says this because we asked for it: a line, or a sentence of one."""
-        for number, line in enumerate(self._to_say):
+    def behavior_of(self, text: str) -> str:
+        """The behavior of what the agent says because we asked for it: a line, or a sentence of
+        one. Of anything else: "".
+        """
+        for number, (line, behavior) in enumerate(self._to_say):
             if text and line.startswith(text):
-                self._to_say[number] = line.removeprefix(text).lstrip()
-                return True
-        return False
+                self._to_say[number] = (line.removeprefix(text).lstrip(), behavior)
+                return behavior
+        return ""
 
     def is_ours(self, words: str) -> bool:
         """Whether these confirmed words are not the caller's; each is asked about once."""

@@ -18,14 +18,26 @@ import uvloop
 from shared import garbage, logs, regions
 from shared.bus import Bus, BusError, Registry, checks, open_bus, pruning
 from shared.calls import INTERNAL_ERROR, Claim
-from shared.messages import Answered, Attach, Dispatched, HungUp, Leaving, Note, Offer, Prepared
+from shared.messages import (
+    Answered,
+    Attach,
+    Dispatched,
+    HungUp,
+    Leaving,
+    Note,
+    Offer,
+    Order,
+    Prepared,
+)
 from shared.metrics import metrics
 from shared.probes import is_free
 from shared.settings import BadSetting, Settings, read
+from worker import orders
 from worker.agents import BadAgentFile, Folder, Reading, choose
 from worker.agents.stored import stored_agents
 from worker.handoff import HandOff
-from worker.session import Means, Session
+from worker.means import Means
+from worker.session import Session
 from worker.standby import Standbys
 from worker.toolbox import Toolbox, load
 from worker.tools import BadTools
@@ -123,6 +135,8 @@ class Worker:
                 self._prepare(call_sid, owner)
             case Prepared(call_sid, worker):
                 self._hand_off.prepared(call_sid, worker)
+            case Order():
+                orders.give(note, self._sessions, self._bus)
 
     def _prepare(self, call_sid: str, owner: str) -> None:
         """Another worker will release a call: be ready for it, if there is room."""

@@ -56,6 +56,7 @@ TROUBLES = FINAL_ERRORS | frozenset(
         "http 503",
         "no answer",
         "no pong",
+        "update refused",
     }
 )
 """What an agent session is known to fail of: Deepgram's codes, and what ours says of a socket."""

@@ -26,7 +26,7 @@ def render(text: str, values: Mapping[str, str]) -> str:
     pieces = groupby(_pieces(text, values), key=lambda piece: piece[0])
     # Whole runs: values that stand side by side must not make a placeholder together.
     runs = ((is_env, "".join(each for _, each in run)) for is_env, run in pieces)
-    return "".join(run if is_env else run.replace(_OPEN, _MARKED) for is_env, run in runs)
+    return "".join(run if is_env else literal(run) for is_env, run in runs)
 
 
 def _pieces(text: str, values: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
@@ -38,6 +38,11 @@ def _pieces(text: str, values: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
         yield is_env, match[0] if is_env else values.get(match[1], match[0])
         end = match.end()
     yield False, text[end:]
+
+
+def literal(text: str) -> str:
+    """A text that is sent as it stands, whatever it looks like."""
+    return text.replace(_OPEN, _MARKED)
 
 
 def filled(settings: str, environ: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from shared import replayed
 from shared.calls import Ringing
+from worker.changes import Change
 from worker.terms import ToolCall
 from worker.toolbox import Toolbox
 from worker.tools import CallInfo, failed
@@ -15,14 +16,20 @@ class Runner:
 
     Args:
         on_answer: Called with a function's key and what the agent is told.
+        on_change: Called with what a function wants done in mid-call.
     """
 
     def __init__(
-        self, toolbox: Toolbox, ringing: Ringing, on_answer: Callable[[str, str], None]
+        self,
+        toolbox: Toolbox,
+        ringing: Ringing,
+        on_answer: Callable[[str, str], None],
+        on_change: Callable[[Change], None],
     ) -> None:
         self._toolbox = toolbox
         self._ringing = ringing
         self._on_answer = on_answer
+        self._on_change = on_change
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._expected: set[str] = set()
 
@@ -65,6 +72,7 @@ class Runner:
             agent=ringing.agent,
             parameters=ringing.parameters,
             idempotency_key=call.key,
+            change=self._on_change,
         )
         if ringing.runs_tools:
             content = await self._toolbox.run(call.name, call.arguments, info)

@@ -11,45 +11,29 @@ in between, so nothing can come out of order, and no lock is needed.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from math import inf
 
 from shared.bulkhead import bulkhead
-from shared.bus import Bus, BusError, Outlet, Registry
+from shared.bus import BusError, Outlet
 from shared.calls import INTERNAL_ERROR, Call, Claim
 from shared.logs import place
 from shared.messages import Down, Ended, Owned, Up
 from shared.record import Over, Released, Taken, Trouble
-from shared.settings import Settings
 from shared.vocabulary import BadMessage
-from worker import deepgram, estate
+from worker import deepgram, estate, outcomes
 from worker.agentline import AgentLine
 from worker.agents import AgentFile, in_force, terms_of
+from worker.changes import Change
 from worker.conversation import Conversation
-from worker.estate import KEPT_ENTRIES
-from worker.metrics import Meters
+from worker.means import Means
+from worker.passages import Passages
 from worker.phone import SILENT_S
 from worker.runner import Runner
 from worker.standby import Standby
 from worker.terms import Effects, Inherited, ToolCall
-from worker.toolbox import Toolbox
 
 log = logging.getLogger("worker")
-
-# Nobody talks longer than this to whom he was transferred and is then still remembered.
-TRANSFER_S = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a session needs of its process."""
-
-    bus: Bus
-    registry: Registry
-    settings: Settings
-    toolbox: Toolbox
-    meters: Meters = field(default_factory=Meters)
 
 
 class Session:
@@ -67,11 +51,12 @@ class Session:
         self._line = AgentLine(
             means.settings, self.call_sid, self._on_message, self._on_closed, standby
         )
-        self._runner = Runner(means.toolbox, claim.ringing, self._on_answer)
+        self._runner = Runner(means.toolbox, claim.ringing, self._on_answer, self.change)
         self._conversation: Conversation | None = None
         self._journal = means.bus.journal(self.call_sid, claim.epoch, self.let_go)
         self._down: Outlet[Down] | None = None
         self._down_count = 0
+        self._passages = Passages()
         self._stream_sid = ""
         self._streams: list[str] = []
         self._tasks: asyncio.TaskGroup
@@ -150,12 +135,11 @@ class Session:
         if self._timer:
             self._timer.cancel()
         self._line.close()
+        self._passages.delete(self._down)
         if self._is_lost:
             self._means.registry.let_go(self.claim, self._streams)
         else:
-            keep_for_s = self._means.settings.keep_for_s
-            if self._is_transferred:
-                keep_for_s = max(keep_for_s, TRANSFER_S)  # the caller may come back
+            keep_for_s = estate.kept_for_s(self._means.settings, may_return=self._is_transferred)
             self._means.registry.finish(self.claim, self._streams, keep_for_s=keep_for_s)
 
     @property
@@ -206,8 +190,7 @@ class Session:
         """A fault of ours: the caller is not left in silence."""
         if self._over.is_set():
             return
-        extra = {"call_sid": self.call_sid, "reason": place(exc)}
-        log.error("call failed", extra=extra)
+        log.error("call failed", extra={"call_sid": self.call_sid, "reason": place(exc)})
         self._has_failed = True
         self.cause = INTERNAL_ERROR
         self._over.set()
@@ -238,6 +221,7 @@ class Session:
 
     def _use_stream(self, stream_sid: str) -> None:
         self._unfollow()
+        self._passages.delete(self._down)
         self._stream_sid = stream_sid
         if stream_sid not in self._streams:
             self._streams.append(stream_sid)
@@ -262,6 +246,15 @@ class Session:
             return
         self._talk.answered(by, self._loop.time())
         self._act()
+
+    @bulkhead
+    def change(self, change: Change, order: str = "") -> None:
+        """A function, or an operator by an order of this name, wants something done in mid-call."""
+        if self._conversation is None:
+            self._early.append(partial(self.change, change, order))
+        elif not self._over.is_set():
+            self._talk.change(change, order)
+            self._act()
 
     def _listen(self, after: int) -> None:
         if self._stream_sid:
@@ -319,20 +312,14 @@ class Session:
         self._line.check(now)
         if self._stream_sid:
             self._means.registry.save_cursor(self.call_sid, self._stream_sid, self._talk.cursor)
-        if not self._means.settings.recording:
-            self._forget_sound()
+        self._passages.delete(self._down, now)
+        if self._down and not self._means.settings.recording:
+            up = self._means.bus.up(self.call_sid, self._stream_sid)
+            estate.trim(up, self._talk.up, self._down, self._down_count, self.claim.epoch)
         since = self._means.bus.up_since
         if since is not None and now - since > SILENT_S:
             self._talk.look(now)
             self._act()
-
-    def _forget_sound(self) -> None:
-        """Without a recording only the last minute stays, for a successor."""
-        if self._down:
-            oldest = max(0, self._talk.up - KEPT_ENTRIES)
-            self._means.bus.up(self.call_sid, self._stream_sid).trim(f"{oldest}-0")
-            oldest = max(0, self._down_count - KEPT_ENTRIES)
-            self._down.trim(f"{self.claim.epoch}-{oldest}")
 
     # -- what was decided -----------------------------------------------------
 
@@ -357,6 +344,8 @@ class Session:
             self._line.send(effects.agent)
         if effects.cancel:
             self._runner.cancel(effects.cancel)
+        if effects.outcomes:
+            outcomes.tell(effects.outcomes, self.call_sid, self._means.bus)
         for sequence in effects.forget_up:
             self._means.bus.up(self.call_sid, self._stream_sid).forget(f"{sequence}-0")
         self._set_timer()
@@ -395,7 +384,9 @@ class Session:
     def _send_down(self, message: Down) -> None:
         if self._down:
             self._down_count += 1
-            self._down.send(f"{self.claim.epoch}-{self._down_count}", message)
+            entry_id = f"{self.claim.epoch}-{self._down_count}"
+            self._down.send(entry_id, message)
+            self._passages.sent(entry_id, message, self._loop.time())
 
     def _set_timer(self) -> None:
         """One timer a call. A deadline that moved later lets the old timer fire and look again."""

@@ -39,6 +39,7 @@ class Effects:
     run: tuple[ToolCall, ...] = ()  # each answer goes to `tool_answered`
     cancel: tuple[str, ...] = ()  # keys of functions that are not wanted any more
     forget_up: tuple[int, ...] = ()  # caller entries that nobody may read again
+    outcomes: tuple[tuple[str, str], ...] = ()  # of orders: (order, why not; "": it is done)
     transfer: str = ""  # to whom the caller goes, when the call is over
     over: str = ""  # why the call ended, once it has
 

@@ -43,6 +43,10 @@ DONE = '{"ok": true}'
 
 NO_SUCH = "there is no such function"
 
+# Characters of an answer. What is longer fills the model's context and helps no caller; the
+# log keeps each answer, and hands it to every agent that takes the call up.
+MAX_ANSWER = 8000
+
 
 class Toolbox:
     """The operator's functions by name.
@@ -76,11 +80,14 @@ class Toolbox:
         return [known[name] for name in names]
 
     async def run(self, name: str, arguments: str, info: CallInfo) -> str:
-        """Run one of the operator's functions. Returns what the agent is told.
+        """Run one of the operator's functions. Returns what the agent is told, of bounded length.
 
         Args:
             arguments: JSON, as the agent wrote it.
         """
+        return _bounded(await self._run(name, arguments, info), name, info)
+
+    async def _run(self, name: str, arguments: str, info: CallInfo) -> str:
         tool = self.tools.get(name)
         if tool is None:
             return failed(NO_SUCH)
@@ -114,6 +121,16 @@ async def _answer(tool: Tool, arguments: str, info: CallInfo) -> str:
         return DONE
     text = answer if isinstance(answer, str) else orjson.dumps(answer, option=_JSON).decode()
     return text.encode(errors="replace").decode()  # half a surrogate pair could not be logged
+
+
+def _bounded(answer: str, name: str, info: CallInfo) -> str:
+    """An answer that is not too long, or the beginning of it, with a word that it is no more."""
+    if len(answer) <= MAX_ANSWER:
+        return answer
+    extra = {"call_sid": info.call_sid, "tool": name, "length": len(answer)}
+    log.warning("answer cut", extra=extra)
+    note = f" [cut: the answer has {len(answer)} characters, and only its beginning is here]"
+    return answer[: MAX_ANSWER - len(note)] + note
 
 
 def _is_cancelled() -> bool:

@@ -20,11 +20,12 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import FunctionType
 from typing import Any, TypeGuard, TypeVar, get_type_hints, overload
 
+from worker.changes import PROMPT, SPEAK, THINK, Change, Pause, Resume, Say, Update, voice
 from worker.docstring import Docstring, parse
 from worker.keypad import MAX_DIGITS
 from worker.schema import BadHint, Kind, Member, described, members_of, object_of
@@ -51,6 +52,10 @@ class ToolError(Exception):
     """Raised by a function that cannot do what it was asked. Its text is for the agent."""
 
 
+def _nowhere(_: Change) -> None:
+    """Nobody is on the line."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallInfo:
     """The call that a function is run for. A parameter of this type is filled in by us."""
@@ -62,6 +67,38 @@ class CallInfo:
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     idempotency_key: str = field(default="", repr=False)
     """The same for the same request of the same turn, whichever worker runs it."""
+    change: Callable[[Change], None] = field(default=_nowhere, repr=False, compare=False)
+    """Where the wishes below go: to the call. Outside of one, nowhere."""
+
+    def say(self, text: str) -> None:
+        """Have the agent say this, after what it is saying."""
+        self.change(Say(text))
+
+    def add_to_prompt(self, text: str) -> None:
+        """Append to the agent's prompt. The change outlives this worker, as the next ones do."""
+        self.change(Update(PROMPT, text))
+
+    def use_think(self, think: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        """Put another of Deepgram's `think` blocks in place; it keeps the prompt and the functions
+        of the one before, unless it has its own.
+        """
+        self.change(Update(THINK, json.dumps(think)))
+
+    def use_speak(self, speak: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        """Put another of Deepgram's `speak` blocks in place."""
+        self.change(Update(SPEAK, json.dumps(speak)))
+
+    def use_voice(self, model: str) -> None:
+        """Another of Deepgram's voices, such as `aura-2-thalia-en`."""
+        self.change(voice(model))
+
+    def pause_recording(self) -> None:
+        """Keep nothing of what is said from now on, until `resume_recording`, or the end."""
+        self.change(Pause())
+
+    def resume_recording(self) -> None:
+        """Keep it again."""
+        self.change(Resume())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@
         say: [We have three., The first...]  # the agent's sentences, each spoken on its own
         think_s: 0.4                         # the language model's time; default: the server's
         interrupt_after_s: 3                 # the caller says this so long into the answer before
+        press: "1234#"                       # keys that the caller presses after the answer
         call:                                # functions called once `say` is said
           - name: book
             arguments: {day: Monday}
@@ -61,6 +62,7 @@ class Turn:
     call: tuple[ScriptedCall, ...] = ()
     think_s: float | None = None
     interrupt_after_s: float | None = None
+    press: str = field(default="", repr=False)
 
     def sentences(self) -> list[str]:
         """Everything that the agent may say in this turn."""
@@ -143,6 +145,7 @@ def _turn(raw: Any, place: str) -> Turn:
         call=tuple(_call(call, f"{place}.call[{i}]") for i, call in enumerate(calls)),
         think_s=_seconds(known.get("think_s"), f"{place}.think_s"),
         interrupt_after_s=_seconds(known.get("interrupt_after_s"), f"{place}.interrupt_after_s"),
+        press=_keys(known.get("press", ""), f"{place}.press"),
     )
 
 
@@ -177,6 +180,13 @@ def _text(value: Any, place: str) -> str:
     if not isinstance(value, str):
         raise BadScript(f"{place}: expected a text")
     return value
+
+
+def _keys(value: Any, place: str) -> str:
+    keys = _text(value, place)
+    if not set(keys) <= set("0123456789*#"):
+        raise BadScript(f"{place}: expected keys of a phone")
+    return keys
 
 
 def _texts(value: Any, place: str) -> tuple[str, ...]:

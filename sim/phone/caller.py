@@ -6,7 +6,8 @@ a script is their concatenation, so a step reads as the behaviour it describes. 
 `frame(now_ms, playback)` is called once for every 20 ms, with the caller's clock.
 
 An answer is agent speech that began after the caller began to speak and outlasted it: neither the
-sentence that was interrupted nor one that a clear cut short.
+sentence that was interrupted nor one that a clear cut short. Keys that are pressed want an answer
+as words do.
 """
 
 import math
@@ -111,6 +112,9 @@ class Turn(Protocol):
     @property
     def interrupt_after_s(self) -> float | None: ...
 
+    @property
+    def press(self) -> str: ...
+
 
 class Caller:
     """One caller, in the middle of a script."""
@@ -119,6 +123,10 @@ class Caller:
         self.spoken: list[Spoken] = []
         self.track = bytearray()
         self._steps = deque(steps)
+        self._acted = (
+            -math.inf,
+            -math.inf,
+        )  # when the caller last began and ceased to do something
         self._now = 0.0
         self._playback = Playback()
         self._did: list[Did] = []
@@ -194,14 +202,13 @@ class Caller:
         return before if math.isinf(before) else min(before, self._now)
 
     def _own_words(self) -> tuple[float, float]:
-        """When the caller last began and ceased to speak."""
-        if not self.spoken:
-            return -math.inf, -math.inf
-        return self.spoken[-1].start_ms, self.spoken[-1].end_ms
+        """When the caller last began and ceased to speak, or to press keys."""
+        return self._acted
 
     def _say(self, step: Say | Interrupt) -> Iterator[bytes]:
         first, last = _words(step.mulaw)
-        self.spoken.append(Spoken(step.label, self._now + first, self._now + last))
+        self._acted = self._now + first, self._now + last
+        self.spoken.append(Spoken(step.label, *self._acted))
         self._note("say", step.label)
         for offset in range(0, len(step.mulaw), FRAME_BYTES):
             yield step.mulaw[offset : offset + FRAME_BYTES].ljust(FRAME_BYTES, SILENCE)
@@ -228,7 +235,9 @@ class Caller:
             yield SILENT_FRAME
 
     def _press(self, digits: str) -> Iterator[bytes]:
+        began = self._now
         for digit in digits:
+            self._acted = began, self._now
             self._note("press", digit)
             for _ in range(FRAMES_A_DIGIT):
                 yield SILENT_FRAME
@@ -256,6 +265,8 @@ def caller_steps(
             steps += [Listen(), Say(words, turn.caller)]
         else:
             steps.append(Interrupt(words, turn.interrupt_after_s, turn.caller))
+        if turn.press:
+            steps += [Listen(), Press(turn.press)]
     return [*steps, Listen(), Wait(patience_s), HangUp()]
 
 

@@ -49,7 +49,14 @@ def test_the_agent_file_and_the_functions_fit(box: Toolbox) -> None:
     functions = {each["name"]: each for each in message["agent"]["think"]["functions"]}
 
     assert warnings == []
-    assert list(functions) == ["today", "opening_hours", "book_table", "transfer_call", "end_call"]
+    assert list(functions) == [
+        "today",
+        "opening_hours",
+        "book_table",
+        "collect_digits",
+        "transfer_call",
+        "end_call",
+    ]
     assert functions["book_table"]["defer_until_eot"] is True
     assert functions["transfer_call"]["parameters"]["properties"]["target"]["enum"] == ["host"]
     assert functions["book_table"]["parameters"]["required"] == ["day", "at", "guests", "name"]

@@ -19,17 +19,21 @@ from shared.messages import (
     Dropped,
     Ended,
     HungUp,
+    Hush,
     Leaving,
     Mark,
     Move,
     Note,
     Offer,
+    Order,
+    Outcome,
     Owned,
     Prepared,
     Sentence,
     Up,
     Wake,
     drop_stale,
+    veiled,
 )
 
 # Deployed versions read these bytes: a line here never changes, lines are only added.
@@ -49,6 +53,7 @@ DOWN_WIRE: list[tuple[Down, bytes]] = [
     (Owned("w1", 2), b"\x93\x08\xa2w1\x02"),
     (Sentence(7), b"\x92\x09\x07"),
     (Move(), b"\x91\x0a"),
+    (Hush(160), b"\x92\x15\xcc\xa0"),
 ]
 NOTES_WIRE: list[tuple[Note, bytes]] = [
     (Attach("CA1", "MZ1"), b"\x93\x01\xa3CA1\xa3MZ1"),
@@ -59,6 +64,8 @@ NOTES_WIRE: list[tuple[Note, bytes]] = [
     (Offer("CA1", "w1"), b"\x93\x06\xa3CA1\xa2w1"),
     (Prepared("CA1", "w1"), b"\x93\x07\xa3CA1\xa2w1"),
     (Answered("CA1", "fax"), b"\x93\x08\xa3CA1\xa3fax"),
+    (Order("CA1", "o1", 1, "say", "Hi"), b"\x96\x0b\xa3CA1\xa2o1\x01\xa3say\xa2Hi"),
+    (Outcome(1, "no"), b"\x93\x0c\x01\xa2no"),
 ]
 
 
@@ -132,3 +139,40 @@ def test_a_clear_takes_back_nothing_else() -> None:
     owned, ended = Owned("w2", 5), Ended("bye")
 
     assert drop_stale([OLD, owned, OLD, ended, Clear()]) == ([owned, ended, Clear()], [])
+
+
+HUSHED: list[Down] = [
+    Audio(b"\x01\x02"),
+    Hush(2),
+    Audio(b"\x03\x04"),
+    Mark("m"),
+    Hush(3),
+    Audio(b"\x05" * 3),
+]
+
+
+def test_what_was_for_the_caller_alone_is_silence_to_who_reads_it_back() -> None:
+    assert veiled([*HUSHED, Hush(0), Audio(b"\x06")]) == [
+        Audio(b"\x01\x02"),
+        Audio(b"\xff\xff"),
+        Mark("m"),
+        Audio(b"\xff" * 3),
+        Audio(b"\x06"),
+    ]
+
+
+def test_it_is_so_too_when_the_sound_is_deleted() -> None:
+    left: list[Down] = [each for each in HUSHED[1:] if not isinstance(each, Audio)]
+
+    assert veiled([*left, Hush(0), Audio(b"\x06")]) == [
+        Audio(b"\xff\xff"),
+        Mark("m"),
+        Audio(b"\xff" * 3),
+        Audio(b"\x06"),
+    ]
+
+
+def test_a_clear_takes_a_hush_back_with_its_sound() -> None:
+    kept, _ = drop_stale([Hush(2), Audio(b"\x03\x04"), Clear()])
+
+    assert kept == [Clear()]

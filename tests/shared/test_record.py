@@ -21,8 +21,10 @@ from shared.record import (
     Lost,
     Onset,
     Over,
+    Paused,
     Pressed,
     Released,
+    Resumed,
     Said,
     Taken,
     ToolAnswered,
@@ -31,6 +33,7 @@ from shared.record import (
     Transferring,
     Trouble,
     Typed,
+    Updated,
 )
 
 # Each entry, and the array it is on the wire. A line never changes, lines are only added.
@@ -44,7 +47,13 @@ WIRE: list[tuple[Entry, list[object]]] = [
     (Cut(1, 400, 900, "H", 7), [7, 1, 400, 900, "H", 7]),
     (Answering(250, 700, 8), [8, 250, 700, 8]),
     (Latency({"total": 0.5}, 9), [9, {"total": 0.5}, 9]),
-    (ToolAsked("t1", "look_up", "{}", 2, 10, "sig"), [10, "t1", "look_up", "{}", 2, 10, "sig"]),
+    (
+        ToolAsked("t1", "look_up", "{}", 2, 10, "sig", "key"),
+        [10, "t1", "look_up", "{}", 2, 10, "sig", "key"],
+    ),
+    (Updated("prompt", "Be brief.", 23), [31, "prompt", "Be brief.", 23]),
+    (Paused(24), [32, 24]),
+    (Resumed(25), [33, 25]),
     (ToolAnswered("t1", "look_up", "found", 11), [11, "t1", "look_up", "found", 11]),
     (ToolCancelled("t1", "look_up", 12), [12, "t1", "look_up", 12]),
     (Pressed("12#", 13), [13, "12#", 13]),
@@ -106,6 +115,7 @@ def test_an_older_entry_takes_defaults(array: list[object], entry: Entry) -> Non
         ToolAsked("t", "f", "4711", 1, 1),
         ToolAnswered("t", "f", "4711", 1),
         Pressed("4711", 1),
+        Updated("prompt", "4711"),
     ],
 )
 def test_words_and_digits_do_not_show(entry: Entry) -> None:

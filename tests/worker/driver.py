@@ -13,6 +13,7 @@ from shared.messages import Audio, Clear, Down, Mark, Sentence, Up
 from shared.record import Entry
 from shared.sound import FRAME_BYTES, FRAME_S, SILENT_FRAME
 from worker import deepgram
+from worker.changes import Change
 from worker.conversation import Conversation
 from worker.terms import Inherited, Line, Terms, ToolCall
 
@@ -83,6 +84,7 @@ class Driver:
         self.cancels: list[str] = []
         self.forgotten: list[int] = []
         self.transfer = ""
+        self.outcomes: list[tuple[str, str]] = []
         self.conversation = Conversation(Terms(**{**defaults, **terms}), now, inherited)
         self.never_echoes = False
         self._buffer: deque[Audio | Mark] = deque()
@@ -129,6 +131,16 @@ class Driver:
     def answers(self, content: str, run: int = -1) -> None:
         """One of the operator's functions ends."""
         self.conversation.tool_answered(self.runs[run].key, content, self.now)
+        self._take()
+
+    def change(self, change: Change, order: str = "") -> None:
+        """A function, or an operator, wants something done."""
+        self.conversation.change(change, order)
+        self._take()
+
+    def beat(self) -> None:
+        """What is done now and then."""
+        self.conversation.look(self.now)
         self._take()
 
     def caller(self, message: Up) -> None:
@@ -179,6 +191,7 @@ class Driver:
         self.runs += effects.run
         self.cancels += effects.cancel
         self.forgotten += effects.forget_up
+        self.outcomes += effects.outcomes
         if effects.listen_after is not None:
             self.listens_after.append(effects.listen_after)
         for message in effects.phone:
@@ -195,8 +208,13 @@ class Driver:
 
     def phone(self) -> list[Down]:
         """What was sent down, but for the numbers of sentences."""
-        news, self._phone = self._phone, []
+        news = self.sent_down()
         return [each for each in news if not isinstance(each, Sentence)]
+
+    def sent_down(self) -> list[Down]:
+        """What was sent down."""
+        news, self._phone = self._phone, []
+        return news
 
     def heard_by_phone(self) -> bytes:
         """The sound that was sent down."""

@@ -24,6 +24,7 @@ from worker.deepgram import (
     Noted,
     SettingsApplied,
     Unknown,
+    Updated,
     UserStartedSpeaking,
     UserText,
     Welcome,
@@ -108,7 +109,10 @@ READ: list[tuple[str, Event]] = [
         LatencyReport({"tts_latency": 0.25}),
     ),
     ('{"type":"LatencyReport"}', LatencyReport({})),
-    # injections, warnings, errors
+    # changes in mid-call, injections, warnings, errors
+    ('{"type":"PromptUpdated"}', Updated("prompt")),
+    ('{"type":"SpeakUpdated"}', Updated("speak")),
+    ('{"type":"ThinkUpdated"}', Updated("think")),
     ('{"type":"InjectionRefused","message":"The user is speaking."}', InjectionRefused()),
     ('{"type":"InjectionRefused"}', InjectionRefused()),
     (
@@ -140,9 +144,6 @@ READ: list[tuple[str, Event]] = [
         Noted("FunctionCallResponse"),
     ),
     ('{"type":"EndOfTurn","trigger":"model"}', Noted("EndOfTurn")),
-    ('{"type":"PromptUpdated"}', Noted("PromptUpdated")),
-    ('{"type":"SpeakUpdated"}', Noted("SpeakUpdated")),
-    ('{"type":"ThinkUpdated"}', Noted("ThinkUpdated")),
     ('{"type":"ListenUpdated"}', Noted("ListenUpdated")),
     ('{"type":"ThinkLiveUpdated"}', Noted("ThinkLiveUpdated")),
     (

@@ -18,6 +18,7 @@ from tests.worker.driver import (
     words,
 )
 from worker.terms import State
+from worker.tools import key_of
 
 OK = '{"ok": true}'
 NO_SUCH = '{"error": "there is no such function"}'
@@ -43,7 +44,7 @@ def test_an_unknown_function_is_answered_with_an_error() -> None:
 
     assert call.told() == [answer("fly", NO_SUCH)]
     assert call.log()[1:] == [
-        record.ToolAsked("id-fly", "fly", "{}", 1, 0),
+        record.ToolAsked("id-fly", "fly", "{}", 1, 0, key=key_of("", 1, "fly", "{}")),
         record.ToolAnswered("id-fly", "fly", NO_SUCH, 0),
     ]
 

@@ -7,6 +7,7 @@ import pytest
 
 from shared.messages import Digit, Ended, Move
 from shared.record import (
+    DialFailed,
     Ending,
     Over,
     Pressed,
@@ -93,6 +94,47 @@ def test_asked_again_in_the_same_turn_it_is_answered_from_the_log() -> None:
 
     assert len(call.runs) == 1
     assert answers(call) == [("a", "booked"), ("b", "booked")]
+
+
+def test_a_transfer_that_is_asked_for_again_while_its_goodbye_is_said_is_answered_alike() -> None:
+    call = talking(tools=("transfer_call",), transfers={"sales": "+15550142"})
+    call.says(ONSET, words("Sales."), asks_with("transfer_call", "a", target="sales"))
+    call.says(asks_with("transfer_call", "b", target="sales"))
+
+    assert answers(call) == [("a", '{"ok": true}'), ("b", '{"ok": true}')]
+    assert len(entries(call, Transferring)) == 1
+
+
+def test_a_transfer_that_came_to_nothing_may_be_asked_for_again_in_the_same_turn() -> None:
+    call = Driver(tools=("transfer_call",), transfers={"sales": "+15550142"})
+    call.attach()
+    call.says(WELCOME, APPLIED, ONSET, words("Sales."))
+    call.says(asks_with("transfer_call", "a", target="sales"))
+    log = [*call.log(), Over("transferred", 0), DialFailed("busy")]
+
+    back = Driver(
+        inherited=Inherited(log=[(0, entry) for entry in log]),
+        tools=("transfer_call",),
+        transfers={"sales": "+15550142"},
+    )
+    back.attach()
+    back.says(WELCOME, APPLIED, asks_with("transfer_call", "b", target="sales"))
+
+    assert len(entries(back, Transferring)) == 1
+
+
+def test_a_number_is_waited_for_again_though_one_was_told_in_this_turn() -> None:
+    call = talking(tools=("collect_digits",))
+    call.says(ONSET, words("Here."), asks_with("collect_digits", "a"))
+    for digit in "12#":
+        call.caller(Digit(digit, call.clock))
+    call.says(asks_with("collect_digits", "b"))
+    assert answers(call) == [("a", '{"digits": "12"}')]
+
+    for digit in "34#":
+        call.caller(Digit(digit, call.clock))
+
+    assert answers(call) == [("b", '{"digits": "34"}')]
 
 
 def test_in_another_turn_or_with_other_arguments_it_runs_again() -> None:

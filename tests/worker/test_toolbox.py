@@ -49,6 +49,33 @@ async def test_a_function_is_run_with_what_the_agent_gives() -> None:
     assert await answer(add, '{"a": 2}') == "3"
 
 
+async def test_an_answer_that_is_too_long_is_cut_and_says_so() -> None:
+    @tool
+    async def read() -> str:
+        """Read all of it."""
+        return "x" * 9000
+
+    @tool
+    async def complain() -> str:
+        """Complain at length."""
+        raise ToolError("y" * 9000)
+
+    told, complaint = await answer(read), await answer(complain)
+
+    assert len(told) == len(complaint) == 8000
+    assert told.endswith("x [cut: the answer has 9000 characters, and only its beginning is here]")
+    assert complaint.endswith("and only its beginning is here]")
+
+
+async def test_an_answer_of_just_that_length_is_whole() -> None:
+    @tool
+    async def read() -> str:
+        """Read all of it."""
+        return "x" * 8000
+
+    assert await answer(read) == "x" * 8000
+
+
 async def test_the_call_is_filled_in_and_not_declared() -> None:
     @tool
     async def who(about: CallInfo) -> str:

@@ -228,14 +228,29 @@ def test_time_without_a_stream_is_lived_through() -> None:
     assert play.caller.spoken == [Spoken("hello?", 120.0, 180.0)]
 
 
+def test_keys_want_an_answer_as_words_do() -> None:
+    play = scene(Listen(quiet_s=0.1), Press("12"), Listen(quiet_s=0.1))
+    play.agent_says(100)
+    assert [did.kind for _, did in play.until(1000.0)] == ["heard", "press", "press"]
+    play.agent_says(100)
+
+    assert [did.kind for _, did in play.until(1500.0)] == ["heard"]
+
+
 @dataclass(frozen=True)
 class WrittenTurn:
     caller: str
     interrupt_after_s: float | None = None
+    press: str = ""
 
 
 def test_a_written_conversation_becomes_steps() -> None:
-    turns = [WrittenTurn("one"), WrittenTurn("two", 0.5), WrittenTurn(""), WrittenTurn("three")]
+    turns = [
+        WrittenTurn("one"),
+        WrittenTurn("two", 0.5),
+        WrittenTurn(""),
+        WrittenTurn("three", press="4#"),
+    ]
 
     assert caller_steps(turns, str.encode, patience_s=3.0) == [
         Listen(),
@@ -243,6 +258,8 @@ def test_a_written_conversation_becomes_steps() -> None:
         Interrupt(b"two", 0.5, "two"),
         Listen(),
         Say(b"three", "three"),
+        Listen(),
+        Press("4#"),
         Listen(),
         Wait(3.0),
         HangUp(),

@@ -1,0 +1,100 @@
+"""What a tool or an operator may have done in mid-call, and what that makes of the Settings.
+
+Deepgram acknowledges each change of its Settings; from then on it is in force, and in the log.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+PROMPT, THINK, SPEAK = "prompt", "think", "speak"
+"""What can be changed: the words of `record.Updated`, and of Deepgram's messages."""
+
+# What an UpdateThink that is silent about these would take away.
+_KEPT = ("prompt", "functions")
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Have the agent say these words, after what it is saying."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Change the agent: append to its prompt, or give it another `think` or `speak` block."""
+
+    what: str
+    content: str = field(repr=False)  # the text, or the block as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Keep nothing of what is said from now on, neither words nor sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Keep it again."""
+
+
+Change = Say | Update | Pause | Resume
+
+
+def voice(model: str) -> Update:
+    """Another of Deepgram's voices, by its name, such as `aura-2-thalia-en`."""
+    provider = {"type": "deepgram", "model": model}
+    if model.startswith("flux-"):
+        provider["version"] = "v2"
+    return Update(SPEAK, json.dumps({"provider": provider}))
+
+
+CHANGES: dict[str, Callable[[str], Change]] = {
+    "say": Say,
+    "prompt": lambda text: Update(PROMPT, text),
+    "voice": voice,
+    "pause": lambda _: Pause(),
+    "resume": lambda _: Resume(),
+}
+"""What an operator may order, by its name: made of the text of the order."""
+
+
+def whole(update: Update, settings: str) -> Update:
+    """This update so that it takes nothing away which it does not speak of.
+
+    Args:
+        settings: The Settings in force, JSON.
+    """
+    if update.what != THINK:
+        return update
+    now = _blocks(json.loads(settings)["agent"], THINK)[0]
+    kept = {name: now[name] for name in _KEPT if name in now}
+    blocks = json.loads(update.content)
+    more = [{**kept, **each} for each in (blocks if isinstance(blocks, list) else [blocks])]
+    return Update(THINK, json.dumps(more if isinstance(blocks, list) else more[0]))
+
+
+def applied(settings: str, what: str, content: str) -> str:
+    """The Settings, JSON, with an update that is in force; one without sense changes nothing."""
+    try:
+        message = json.loads(settings)
+        _apply(message["agent"], what, content)
+        return json.dumps(message)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return settings  # of a version that writes it otherwise
+
+
+def _apply(agent: dict[str, Any], what: str, content: str) -> None:
+    if what == PROMPT:
+        for block in _blocks(agent, THINK):
+            block["prompt"] = "\n".join(each for each in (block.get("prompt"), content) if each)
+    else:
+        agent[what] = json.loads(content)
+
+
+def _blocks(agent: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    """The block of an agent, or the blocks, if one falls back on the next."""
+    block = agent.setdefault(part, {})
+    return block if isinstance(block, list) and block else [block] if block != [] else [{}]

@@ -1,0 +1,94 @@
+"""Words of ours on their way to the agent: to be said by it, or answered as the caller's.
+
+as_user, line --> injections --> agent        (waits until there is one that is ready)
+                      ^    '---- refused: once more when the turn is over
+"""
+
+from worker import deepgram
+from worker.common import Common
+from worker.injections import Injections
+from worker.speech import Speech
+
+BRIDGE = "bridge"
+"""The behavior of a line that only bridges a wait: no part of the conversation."""
+
+INJECTED = "injected"
+"""The behavior of words that a tool or an operator put into the agent's mouth."""
+
+
+class Cues:
+    """Injects words, and tells the gate that their answer may come."""
+
+    def __init__(self, common: Common, speech: Speech) -> None:
+        self._common = common
+        self._speech = speech
+        self._injections = Injections()
+        self.hidden_words = ""
+        """Words for the agent that the log must not have."""
+        self._is_for_machine = False
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether an agent is there that takes words."""
+        return self._injections.is_ready
+
+    def as_user(self, words: str, *, hides: bool = False) -> None:
+        """Have the agent answer words that the caller did not say just now, if there are any."""
+        if words and not self._is_for_machine:
+            self.hidden_words = words if hides else self.hidden_words
+            self._send(self._injections.send(deepgram.inject_user_message(words), words=words))
+
+    def line(self, text: str, behavior: str = BRIDGE) -> None:
+        """Have the agent say something."""
+        message = deepgram.inject_agent_message(text)
+        self._send(self._injections.send(message, line=text, behavior=behavior))
+
+    def _send(self, messages: list[str]) -> None:
+        self._common.effects.agent += messages
+        self._speech.expect_answer()
+
+    def again(self) -> bool:
+        """The turn in the way of a refused one is over. Returns whether it is tried once more."""
+        again = self._injections.again()
+        if again:
+            self._send(again)
+        return bool(again)
+
+    def refuse(self) -> bool:
+        """The agent did not take the last one. Returns whether it will be tried again."""
+        return self._injections.refuse()
+
+    def for_machine(self) -> None:
+        """A machine has taken the call: what was to be said to a person is not wanted."""
+        self._injections = Injections()
+        self._is_for_machine = True
+
+    def forget_refused(self) -> None:
+        """What was refused is not wanted any more."""
+        self._injections.forget_refused()
+
+    def behavior_of(self, text: str) -> str:
+        """The behavior of a sentence that the agent says because we asked for it; else ""."""
+        return self._injections.behavior_of(text)
+
+    def is_ours(self, words: str) -> bool:
+        """Whether these confirmed words are not the caller's."""
+        return self._injections.is_ours(words)
+
+    # -- the agent comes and goes ---------------------------------------------
+
+    def agent_lost(self) -> None:
+        """There is no agent until the next one is ready."""
+        self._injections.lost()
+
+    def new_agent(self) -> None:
+        """What waits as the caller's words is in the log, and comes from there, unless hidden."""
+        self._injections.forget_words(keep=self.hidden_words)
+
+    def take_back(self, words: str) -> None:
+        """What still waits to be injected as these words is not wanted any more."""
+        self._injections.take_back(words)
+
+    def agent_ready(self) -> None:
+        """The agent takes what has waited for it."""
+        self._common.effects.agent += self._injections.ready()

@@ -1,0 +1,153 @@
+"""What the agent asks for: functions of ours and the operator's, and keys that answer one.
+
+FunctionCallRequest --> the operator's: run            --> answered when it has run
+                    '-> end_call, transfer_call        --> answered at once, then the goodbye
+                    '-> collect_digits                 --> answered when the number is whole
+"""
+
+from worker.common import Common
+from worker.cues import Cues
+from worker.deepgram import FunctionCall
+from worker.digits import Digits
+from worker.ending import TRANSFERRED, Ending
+from worker.functions import Functions, arguments_in
+from worker.history import Past
+from worker.keypad import PAUSE_S
+from worker.terms import State, Terms
+from worker.timers import Timer
+from worker.tools import COLLECT_DIGITS, END_CALL, TRANSFER_CALL, failed
+from worker.waiting import Waiting
+
+OK = '{"ok": true}'
+
+
+class Desk:
+    """Functions and keys under way."""
+
+    def __init__(
+        self,
+        common: Common,
+        terms: Terms,
+        cues: Cues,
+        waiting: Waiting,
+        ending: Ending,
+        past: Past,
+        now: float,
+    ) -> None:
+        self._common = common
+        self._terms = terms
+        self._cues = cues
+        self._waiting = waiting
+        self._ending = ending
+        self._functions = Functions(common, terms.call_sid, terms.own_tools)
+        self._digits = Digits(common, self._functions, past.typed, past.wanted)
+        if past.typed:
+            common.timers.set(Timer.DIGITS, now + PAUSE_S)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no function is under way, and no number."""
+        return self._digits.is_idle and self._functions.is_idle
+
+    @property
+    def filler(self) -> str:
+        """What to say while functions take long."""
+        return self._functions.filler
+
+    def new_agent(self) -> None:
+        """Whoever asked is gone."""
+        self._functions.new_agent()
+        self._digits.new_agent()
+
+    # -- functions ---------------------------------------------------------------
+
+    def ask(self, call: FunctionCall, turn: int, now: float) -> None:
+        """The agent wants a function called."""
+        if not call.client_side:
+            return  # Deepgram calls that one itself
+        self._waiting.begin(now)  # at the latest when it is answered
+        if call.name in self._terms.own_tools:
+            self._functions.run(call, turn, now)
+            self._count()
+            if not self._functions.is_idle:
+                self._waiting.pause()
+        elif call.name == COLLECT_DIGITS and call.name in self._terms.tools:
+            self._functions.request(call, turn)
+            self._digits.collect(call, now)
+            self._waiting.pause()
+        elif not self._functions.repeat(call, turn):
+            self._functions.request(call, turn)
+            self._settle(call, now)
+
+    def _settle(self, call: FunctionCall, now: float) -> None:
+        is_ours = call.name in self._terms.tools
+        if is_ours and call.name == END_CALL:
+            self._functions.settle(call, OK)
+            self._ending.start("agent ended the call", now, wanted_by=call.id)
+        elif is_ours and call.name == TRANSFER_CALL:
+            self._transfer(call, now)
+        else:
+            self._functions.settle(call, failed("there is no such function"))
+
+    def _transfer(self, call: FunctionCall, now: float) -> None:
+        """The goodbye is heard first; then the phone's TwiML takes the caller to the other."""
+        target = self._terms.transfers.get(str(arguments_in(call.arguments).get("target")), "")
+        if not target:
+            self._functions.settle(call, failed("there is no such target"))
+        elif not self._terms.has_webhook or self._common.state is not State.TALKING:
+            self._functions.settle(call, failed("this call cannot be transferred"))
+        else:
+            self._functions.settle(call, OK)
+            self._ending.start(TRANSFERRED, now, wanted_by=call.id, transfer=target)
+
+    def answered(self, key: str, content: str, now: float) -> None:
+        """One of the operator's functions has ended. `content` is what the agent is told."""
+        if self._common.state is State.OVER:
+            self._functions.new_agent()  # what ends now is for the log alone
+        words = self._functions.answered(key, content)
+        self._count()
+        if self._common.state is not State.OVER:
+            self._cues.as_user(words)
+            self._waiting.again(now)
+
+    def cancelled(self, ids: tuple[str, ...]) -> None:
+        """The agent has taken requests back."""
+        self._functions.cancelled(ids)
+        self._count()
+        self._digits.cancelled(ids)
+        self._ending.cancelled(ids)
+
+    def _count(self) -> None:
+        self._waiting.has_functions = not self._functions.is_idle
+
+    # -- keys --------------------------------------------------------------------
+
+    @property
+    def is_new_number(self) -> bool:
+        """Whether the next key is a number's first."""
+        return self._digits.is_new
+
+    def talked(self) -> None:
+        """The caller says something."""
+        self._digits.talked()
+
+    def press(self, digit: str, sequence: int, now: float) -> None:
+        """One key."""
+        hides = self._digits.is_sensitive
+        self._tell(self._digits.press(digit, sequence, now), now, hides=hides)
+
+    def end_number(self, now: float) -> None:
+        """No key has followed."""
+        hides = self._digits.is_sensitive
+        self._tell(self._digits.end(), now, hides=hides)
+
+    def number_is_late(self, now: float) -> None:
+        """The agent is not kept waiting for it."""
+        self._digits.late(now)
+        self._tell("", now, hides=False)
+
+    def _tell(self, words: str, now: float, *, hides: bool) -> None:
+        """A number is whole, or it is not yet: then there is nothing to tell."""
+        self._cues.as_user(words, hides=hides)
+        if self._digits.is_idle:
+            self._waiting.again(now)

@@ -1,0 +1,156 @@
+"""Changes in mid-call that a tool or an operator asks for, and what comes of each.
+
+    Say     --> injected --> the agent says it                     (done)
+    Update  --> sent --> acknowledged --> in the log: in force     (done)
+    Pause, Resume                                                  (done at once)
+
+An order is done, or it is refused with a reason, once. A change of the Settings that
+ends the agent's session is not tried again; the call goes on with those that were in force.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+
+from shared import record
+from worker import deepgram
+from worker.changes import Change, Pause, Resume, Say, Update, whole
+from worker.common import Common
+from worker.cues import INJECTED, Cues
+from worker.deepgram import FINAL_ERRORS
+from worker.placeholders import filled, literal
+from worker.terms import State
+
+# Changes that wait for an agent, or for what it says to them.
+AT_MOST = 8
+
+LOST = "the agent session was lost: whether it was done is not known"
+REFUSED = "the agent refused it"
+FULL = "too much is under way"
+SPEAKING = "it was not said: somebody was speaking"
+OVER = "the call is over"
+ENDING = "the call is ending"
+
+# What ends a session that was given a voice or a model which cannot be had.
+_BLAMED = FINAL_ERRORS | {"FAILED_TO_SPEAK", "FAILED_TO_THINK"}
+
+
+class Steering:
+    """Changes under way. Orders without a name are a tool's: nobody is told of them.
+
+    Args:
+        variables: What `${env:NAME}` stands for in the Settings in force. Changes are data: in
+            them it stands for itself.
+    """
+
+    def __init__(self, common: Common, cues: Cues, variables: Mapping[str, str]) -> None:
+        self._common = common
+        self._variables = variables
+        self._cues = cues
+        self._is_ready = False
+        self._saying: deque[tuple[str, str]] = deque()  # (order, words)
+        self._waiting: deque[tuple[str, Update]] = deque()  # for an agent that is ready
+        self._sent: deque[tuple[str, Update]] = deque()  # for its acknowledgement
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits for the agent, or for what it says to it."""
+        return not self._count()
+
+    def take(self, change: Change, settings: str, order: str = "") -> None:
+        """Begin a change.
+
+        Args:
+            settings: The Settings in force.
+            order: What to call it when telling what came of it.
+        """
+        if self._common.state in (State.ENDING, State.OVER) and not isinstance(change, Pause):
+            self._tell(order, OVER if self._common.state is State.OVER else ENDING)
+        elif self._count() >= AT_MOST:
+            self._tell(order, FULL)
+        else:
+            self._begin(change, settings, order)
+
+    def _count(self) -> int:
+        return len(self._saying) + len(self._waiting) + len(self._sent)
+
+    def _begin(self, change: Change, settings: str, order: str) -> None:
+        match change:
+            case Say(text):
+                self._saying.append((order, text))
+                self._cues.line(text, INJECTED)
+            case Update():
+                change = replace(change, content=literal(change.content))
+                self._waiting.append((order, whole(change, settings)))
+                self._send_waiting()
+            case Pause() | Resume():
+                self._pause(is_on=isinstance(change, Pause))
+                self._tell(order)
+
+    def _pause(self, *, is_on: bool) -> None:
+        common = self._common
+        if is_on and not common.privacy.is_on:
+            common.log(record.Paused(common.up))
+            common.privacy.pause()
+        elif not is_on and common.privacy.is_on:
+            common.privacy.resume()
+            common.log(record.Resumed(common.up))
+
+    def _send_waiting(self) -> None:
+        while self._is_ready and self._waiting:
+            order, update = self._waiting.popleft()
+            self._sent.append((order, update))
+            message = deepgram.update(update.what, update.content)
+            self._common.effects.agent.append(filled(message, self._variables))
+
+    def _tell(self, order: str, refusal: str = "") -> None:
+        if order:
+            self._common.effects.outcomes += ((order, refusal),)
+
+    # -- what comes of it ------------------------------------------------------
+
+    def acknowledged(self, what: str) -> None:
+        """The agent has taken a change of this: acknowledgements come in order."""
+        for each in self._sent:
+            if each[1].what == what:
+                self._sent.remove(each)
+                self._common.log(record.Updated(what, each[1].content, self._common.up))
+                self._tell(each[0])
+                return
+
+    def said(self, text: str, *, is_heard: bool) -> None:
+        """The agent says words that were put into its mouth, but perhaps too late to be heard."""
+        for each in self._saying:
+            if each[1].startswith(text):
+                self._saying.remove(each)
+                self._tell(each[0], "" if is_heard else SPEAKING)
+                return
+
+    def refused(self) -> None:
+        """The agent did not take the words, and will not be asked again."""
+        if self._saying:
+            self._tell(self._saying.popleft()[0], SPEAKING)
+
+    def agent_ready(self) -> None:
+        """What has waited for an agent goes to it."""
+        self._is_ready = True
+        self._send_waiting()
+
+    def agent_lost(self, code: str = "") -> bool:
+        """There is no agent. Returns whether a change that it was given is what ended it."""
+        is_to_blame = bool(self._sent) and code in _BLAMED
+        for order, _ in self._sent:
+            self._tell(order, REFUSED if is_to_blame else LOST)
+        for order, _ in self._saying:
+            self._tell(order, LOST)
+        self._is_ready = False
+        self._sent.clear()
+        self._saying.clear()
+        return is_to_blame
+
+    def call_over(self) -> None:
+        """Nothing more will be done."""
+        for order, _ in (*self._saying, *self._waiting, *self._sent):
+            self._tell(order, OVER)
+        for waiting in (self._saying, self._waiting, self._sent):
+            waiting.clear()

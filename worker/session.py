@@ -15,10 +15,10 @@ from functools import partial
 from math import inf
 
 from shared.bulkhead import bulkhead
-from shared.bus import BusError, Outlet
+from shared.bus import BusError
 from shared.calls import INTERNAL_ERROR, Call, Claim
 from shared.logs import place
-from shared.messages import Down, Ended, Owned, Up
+from shared.messages import Ended, Up
 from shared.record import Over, Released, Taken, Trouble
 from shared.vocabulary import BadMessage
 from worker import deepgram, estate, outcomes
@@ -27,8 +27,8 @@ from worker.agents import AgentFile, in_force, terms_of
 from worker.changes import Change
 from worker.conversation import Conversation
 from worker.means import Means
-from worker.passages import Passages
 from worker.phone import SILENT_S
+from worker.phoneline import PhoneLine
 from worker.runner import Runner
 from worker.standby import Standby
 from worker.terms import Effects, Inherited, ToolCall
@@ -54,11 +54,7 @@ class Session:
         self._runner = Runner(means.toolbox, claim.ringing, self._on_answer, self.change)
         self._conversation: Conversation | None = None
         self._journal = means.bus.journal(self.call_sid, claim.epoch, self.let_go)
-        self._down: Outlet[Down] | None = None
-        self._down_count = 0
-        self._passages = Passages()
-        self._stream_sid = ""
-        self._streams: list[str] = []
+        self._phone = PhoneLine(means, claim, self._on_caller)
         self._tasks: asyncio.TaskGroup
         self._early: list[Callable[[], None]] = []  # what happened before `_serve` knew the call
         self._timer: asyncio.TimerHandle | None = None
@@ -110,7 +106,7 @@ class Session:
             self._act()
             await self._over.wait()
             self._line.disconnect()
-            self._unfollow()  # at once: whoever owns the call next may be in this process
+            self._phone.unfollow()  # at once: whoever owns the call next may be in this process
             if self._is_lost:
                 self._runner.cancel_all()  # else each goes on to its answer, which the log is told
 
@@ -118,10 +114,9 @@ class Session:
         """The phone may have come before the claim: then nobody told us."""
         if call is None or not call.stream_sid:
             return
-        self._streams += [each for each in call.streams if each not in self._streams]
-        self._means.registry.keep(self.claim, self._streams)
+        self._phone.add(call.streams)
         if inherited.down:
-            self._use_stream(call.stream_sid)
+            self._phone.use(call.stream_sid)
             self._talk.rejoined(self._loop.time())
         else:
             self.attach(call.stream_sid)
@@ -135,12 +130,12 @@ class Session:
         if self._timer:
             self._timer.cancel()
         self._line.close()
-        self._passages.delete(self._down)
+        self._phone.close()
         if self._is_lost:
-            self._means.registry.let_go(self.claim, self._streams)
+            self._means.registry.let_go(self.claim, self.streams)
         else:
             keep_for_s = estate.kept_for_s(self._means.settings, may_return=self._is_transferred)
-            self._means.registry.finish(self.claim, self._streams, keep_for_s=keep_for_s)
+            self._means.registry.finish(self.claim, self.streams, keep_for_s=keep_for_s)
 
     @property
     def is_over(self) -> bool:
@@ -159,8 +154,7 @@ class Session:
     @property
     def streams(self) -> list[str]:
         """The call's streams so far, the newest last."""
-        older = [each for each in self._streams if each != self._stream_sid]
-        return [*older, self._stream_sid] if self._stream_sid else older
+        return self._phone.streams
 
     def sums(self) -> dict[str, int]:
         """What this call has counted so far, see `worker.metrics`."""
@@ -180,9 +174,8 @@ class Session:
         if self._is_lost or self._over.is_set():
             return
         self._journal.write(Released(self._means.bus.process))
-        if self._conversation and self._stream_sid:
-            cursor = self._conversation.cursor
-            self._means.registry.save_cursor(self.call_sid, self._stream_sid, cursor)
+        if self._conversation:
+            self._phone.save(self._conversation.cursor)
         self._means.registry.release(self.claim, to)
         self.let_go()
 
@@ -197,37 +190,27 @@ class Session:
         self._journal.write(Trouble("worker", type(exc).__name__, fatal=True))
         self._journal.write(Over(INTERNAL_ERROR))
         self._means.registry.close(self.claim, INTERNAL_ERROR)
-        self._send_down(Ended(INTERNAL_ERROR))
+        self._phone.send(Ended(INTERNAL_ERROR))
 
     # -- events ---------------------------------------------------------------
 
     @bulkhead
     def attach(self, stream_sid: str) -> None:
         """The phone is on this stream. Only the newest counts."""
-        if stream_sid == self._stream_sid or self._over.is_set():
+        if stream_sid == self._phone.stream_sid or self._over.is_set():
             return
         if self._conversation is None:
             self._early.append(partial(self.attach, stream_sid))
             return
-        self._use_stream(stream_sid)
+        self._phone.use(stream_sid)
         self._talk.attached(self._loop.time())
-        self._listen(after=0)
+        self._phone.listen(after=0)
         self._act()
 
     def leave(self, stream_sid: str) -> None:
         """The edge that has this phone is told to stop."""
-        if self._conversation and stream_sid == self._stream_sid:
+        if self._conversation and stream_sid == self._phone.stream_sid:
             self._talk.move()
-
-    def _use_stream(self, stream_sid: str) -> None:
-        self._unfollow()
-        self._passages.delete(self._down)
-        self._stream_sid = stream_sid
-        if stream_sid not in self._streams:
-            self._streams.append(stream_sid)
-            self._means.registry.keep(self.claim, self._streams)
-        self._down = self._means.bus.down(self.call_sid, stream_sid)
-        self._send_down(Owned(self._means.bus.process, self.claim.epoch))
 
     @bulkhead
     def hang_up(self, cause: str) -> None:
@@ -255,15 +238,6 @@ class Session:
         elif not self._over.is_set():
             self._talk.change(change, order)
             self._act()
-
-    def _listen(self, after: int) -> None:
-        if self._stream_sid:
-            self._unfollow()
-            self._means.bus.follow_up(self.call_sid, self._stream_sid, self._on_caller, after)
-
-    def _unfollow(self) -> None:
-        if self._stream_sid:
-            self._means.bus.unfollow_up(self.call_sid, self._stream_sid)
 
     @bulkhead
     def _on_caller(self, batch: list[tuple[int, Up]]) -> None:
@@ -310,12 +284,8 @@ class Session:
         if self._conversation is None or self._over.is_set():
             return
         self._line.check(now)
-        if self._stream_sid:
-            self._means.registry.save_cursor(self.call_sid, self._stream_sid, self._talk.cursor)
-        self._passages.delete(self._down, now)
-        if self._down and not self._means.settings.recording:
-            up = self._means.bus.up(self.call_sid, self._stream_sid)
-            estate.trim(up, self._talk.up, self._down, self._down_count, self.claim.epoch)
+        self._phone.save(self._talk.cursor)
+        self._phone.tidy(self._talk.up, now)
         since = self._means.bus.up_since
         if since is not None and now - since > SILENT_S:
             self._talk.look(now)
@@ -333,21 +303,21 @@ class Session:
         if effects.over and not self._over.is_set():
             self._note_end(effects)
         for message in effects.phone:
-            self._send_down(message)
+            self._phone.send(message)
         if effects.disconnect:
             self._line.disconnect()
         if effects.connect:
             self._line.connect(self._tasks)
         if effects.listen_after is not None:
-            self._listen(effects.listen_after)
+            self._phone.listen(effects.listen_after)
         if effects.agent:
             self._line.send(effects.agent)
         if effects.cancel:
             self._runner.cancel(effects.cancel)
         if effects.outcomes:
             outcomes.tell(effects.outcomes, self.call_sid, self._means.bus)
-        for sequence in effects.forget_up:
-            self._means.bus.up(self.call_sid, self._stream_sid).forget(f"{sequence}-0")
+        if effects.forget_up:
+            self._phone.forget(effects.forget_up)
         self._set_timer()
 
     def _write_log(self, effects: Effects) -> None:
@@ -380,13 +350,6 @@ class Session:
     def _on_answer(self, key: str, content: str) -> None:
         self._talk.tool_answered(key, content, self._loop.time())
         self._act()
-
-    def _send_down(self, message: Down) -> None:
-        if self._down:
-            self._down_count += 1
-            entry_id = f"{self.claim.epoch}-{self._down_count}"
-            self._down.send(entry_id, message)
-            self._passages.sent(entry_id, message, self._loop.time())
 
     def _set_timer(self) -> None:
         """One timer a call. A deadline that moved later lets the old timer fire and look again."""

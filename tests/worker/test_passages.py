@@ -11,10 +11,10 @@ SENT: list[Down] = [Audio(b"a"), Hush(1), Audio(b"b"), Hush(0), Audio(b"c")]
 
 async def test_hushed_sound_is_deleted_when_its_edge_has_read_it(redis: str) -> None:
     async with open_bus(redis, "worker-1") as bus:
-        down, passages = bus.down("CA1", "MZ1"), Passages()
+        down, passages = bus.down("CA1", "MZ1"), Passages(lambda: 100.0)
         for number, message in enumerate(SENT, 1):
             down.send(f"1-{number}", message)
-            passages.sent(f"1-{number}", message, 100.0)
+            passages.sent(f"1-{number}", message)
 
         passages.delete(down, 104.9)
         await bus.flush()

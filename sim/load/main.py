@@ -19,7 +19,7 @@ import orjson
 from sim.load import matrix, meters, report
 from sim.load.plan import GUESTS, PROFILES, Plan
 from sim.load.run import Result, RunFailed, Watch, measure
-from sim.load.targets import Target, agent_url, bridge, guide, running
+from sim.load.targets import Target, agent_url, bridge, edge_ready_s, guide, running
 from sim.redis import RedisFailed, RedisMissing, free_port
 from sim.stack import StackFailed
 
@@ -89,14 +89,17 @@ def _single(options: argparse.Namespace) -> int:
 
 
 def _matrix(options: argparse.Namespace) -> int:
+    """All loads, one after the other. What there is so far is written after each."""
+    ready_s = edge_ready_s()
     cells: list[list[Result]] = []
+    judged = False
     for profile, calls in product(PROFILES, matrix.CALLS):
         each = argparse.Namespace(**{**vars(options), "calls": calls, "profile": profile})
         cells.append(measure_all(each))
+        judged = matrix.write(options.to, cells, ready_s)
+        (options.to / "report.json").write_bytes(as_json(list(chain.from_iterable(cells))))
         if cells[-1][-1].is_cut_short:
             break
-    judged = matrix.write(options.to, cells)
-    (options.to / "report.json").write_bytes(as_json(list(chain.from_iterable(cells))))
     print((options.to / matrix.REPORT).read_text())
     return 0 if judged else 1
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from sim.load import meters, picture, report
 from sim.load.budgets import Cell, Verdict, judge
 from sim.load.run import Result
-from sim.load.targets import edge_ready_s
 
 CALLS = (20, 50, 100, 200)
 
@@ -14,11 +13,11 @@ REPORT = "report.md"
 PICTURE = "report.png"
 
 
-def write(folder: Path, cells: Sequence[Cell]) -> bool:
+def write(folder: Path, cells: Sequence[Cell], edge_ready_s: float) -> bool:
     """Write report and picture into the folder. Returns whether every budget was met."""
     folder.mkdir(parents=True, exist_ok=True)
     machine = meters.machine()
-    verdicts = judge(cells, edge_ready_s())
+    verdicts = judge(cells, edge_ready_s)
     (folder / REPORT).write_text(render(machine, cells, verdicts))
     picture.draw(folder / PICTURE, cells, f"Holdfast and the guide's algorithm on {machine}")
     return all(verdict.is_met for verdict in verdicts)

@@ -103,7 +103,7 @@ def running(stream: str) -> Iterator[Target]:
 
 def edge_ready_s() -> float:
     """From the start of an edge's process until it takes calls."""
-    with Stack() as stack:
+    with Stack(workers=0) as stack:
         port = free_port()
         began = time.perf_counter()
         stack.add_edge(port)

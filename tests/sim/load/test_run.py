@@ -7,10 +7,12 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
 from sim.load import main as cli
+from sim.load import matrix
 from sim.load.main import as_json, is_whole
 from sim.load.plan import Plan
 from sim.load.report import ROWS, table
@@ -91,3 +93,18 @@ def test_what_cannot_be_run_is_refused(argv: list[str]) -> None:
         cli.main(argv)
 
     assert refusal.value.code == 2
+
+
+def test_the_bench_writes_its_report_from_real_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(matrix, "CALLS", (2,))
+    monkeypatch.setattr(cli, "PROFILES", ("echo",))
+    arguments = ["--matrix", "--no-baseline", "--seconds", "1", "--guests", "0"]
+
+    cli.main([*arguments, "--to", str(tmp_path)])  # a budget may be missed on a busy machine
+
+    report = (tmp_path / "report.md").read_text()
+    assert "edge ready after exec" in report
+    assert "### echo, 2 calls" in report
+    assert len(json.loads((tmp_path / "report.json").read_text())["results"]) == 1

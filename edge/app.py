@@ -37,9 +37,6 @@ ATTEMPTS = 3
 # signature can be repeated, and a process has only so many descriptors.
 MAX_WAITING = 200
 
-# A stranger who is refused a thousand times a second fills no disk.
-WARN_EVERY_S = 1.0
-
 # How fast Twilio's voice reads a notice.
 SPOKEN_CHARS_A_S = 12
 
@@ -68,7 +65,6 @@ class Face:
         self.guard = Guard(settings)
         self.counts = desk.counts
         self.phones = Phones()
-        self._next_warning: dict[str, float] = {}
         self.moved = 0
         """Phones that have gone to another edge."""
         self.is_idle = asyncio.Event()
@@ -79,13 +75,6 @@ class Face:
         """Phone sockets that are open."""
         return len(self.phones.running.live)
 
-    def warn(self, event: str) -> None:
-        """Log that somebody was refused, now and then, with how many were in all."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._next_warning.get(event, 0.0):
-            self._next_warning[event] = now + WARN_EVERY_S
-            log.warning(event, extra={"refused": self.counts.refused})
-
     async def voice(self, request: Request, form: Form) -> Response:
         """A call rings: find it a worker, and tell Twilio where to bring it."""
         desk, notice = self.desk, self.desk.settings.spoken_notice
@@ -95,17 +84,23 @@ class Face:
             return _xml(self.answers.busy)
         if call and _is_replayed(call, form):
             self.counts.webhooks_replayed += 1
-            log.warning("webhook of a call that has begun", extra={"call_sid": ringing.call_sid})
+            self.desk.warn("webhook of a call that has begun")
             return _xml(twiml.go_after())
         response = await self._bring(request, ringing, notice)
         await outbound.answered(desk, ringing.call_sid, form.get("AnsweredBy", ""))
         return response
 
-    async def _bring(self, request: Request, ringing: Ringing, notice: str = "") -> Response:
-        """Offer the call to the workers, and have Twilio bring its phone."""
+    async def _bring(
+        self, request: Request, ringing: Ringing, notice: str = "", *, is_back: bool = False
+    ) -> Response:
+        """Offer the call to the workers, and have Twilio bring its phone.
+
+        Args:
+            is_back: Whether it is a call that had its place before.
+        """
         registry, call_sid = self.desk.registry, ringing.call_sid
         token = secrets.token_urlsafe(16)
-        outcome = await self.desk.ring(ringing, token)
+        outcome = await self.desk.ring(ringing, token, is_back=is_back)
         log.info("ringing", extra={"call_sid": call_sid, "outcome": outcome.value})
         if not outcome.has_place:
             return _xml(self.answers.busy)
@@ -168,7 +163,7 @@ class Face:
             direction=_direction(form),
             parameters=call.parameters,
         )
-        return await self._bring(request, ringing)
+        return await self._bring(request, ringing, is_back=True)
 
     async def status(self, request: Request, form: Form) -> Response:
         """Call status callback: a terminal one ends the call, whatever became of its socket."""
@@ -203,13 +198,13 @@ class Face:
         """Twilio's WebSocket."""
         if not self.guard.admits_socket(STREAM_PATH, socket.headers.get("x-twilio-signature")):
             self.counts.sockets_forged += 1
-            self.warn("socket refused: bad signature")
+            self.desk.warn("socket refused: bad signature")
             await socket.close()  # before accept: the upgrade is answered with 403
             return
         phones = self.phones.running
         if sum(phone.is_waiting for phone in phones.live) >= MAX_WAITING:
             self.counts.sockets_too_many += 1
-            self.warn("socket refused: too many wait")
+            self.desk.warn("socket refused: too many wait")
             await socket.close()
             return
         phone = PhoneCall(socket, self.desk)
@@ -273,7 +268,7 @@ async def _checked(face: Face, handler: Handler, request: Request) -> Response:
         _target(request), form, request.headers.get("x-twilio-signature")
     ):
         face.counts.webhooks_forged += 1
-        face.warn("webhook refused: bad signature")
+        face.desk.warn("webhook refused: bad signature")
         return PlainTextResponse("signature does not match\n", status_code=403)
     if not is_sid(form.get("CallSid", ""), "CA"):
         face.counts.webhooks_malformed += 1
@@ -312,11 +307,14 @@ async def _form(request: Request) -> Form | None:
 def _is_replayed(call: Call, form: Form) -> bool:
     """Whether this webhook comes after what it announces: somebody repeats a signed request.
 
-    A phone that is here has its document, and no call rings that has been answered. Only what
-    Twilio signs from now on brings the phone here again: see `Face.after`.
+    A phone that is here has its document, no call rings that has been answered, and one of ours
+    is asked for once, when it is. Only what Twilio signs from now on brings the phone here again:
+    see `Face.after`.
     """
-    has_been = call.state is State.ENDED or bool(call.streams)
-    return call.state is State.LIVE or (has_been and form.get("CallStatus") == "ringing")
+    has_come = bool(call.streams)
+    if call.state is State.LIVE or (has_come and outbound.is_ours(form)):
+        return True
+    return (has_come or call.state is State.ENDED) and form.get("CallStatus") == "ringing"
 
 
 def _ringing(request: Request, form: Form, notice: str) -> Ringing:

@@ -179,6 +179,7 @@ class PhoneCall:
         except* _Over as group:
             over = _first(group)
         finally:
+            self._end(over)  # what comes while the socket closes comes too late
             bus.unfollow_down(call_sid, stream_sid)
             self._hand_back(over)
             log.info("phone gone", extra={**extra, "reason": over.cause})

@@ -1,5 +1,6 @@
 """What all calls of one edge share, and the way in: which call a phone socket may have."""
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 
@@ -12,6 +13,9 @@ from shared.settings import Settings
 
 log = logging.getLogger("edge")
 
+# A stranger who is refused a thousand times a second fills no disk.
+WARN_EVERY_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -22,28 +26,36 @@ class Desk:
     settings: Settings
     fleet: Fleet
     counts: Counts = field(default_factory=Counts)
+    _warned: dict[str, float] = field(default_factory=dict, repr=False)
 
-    async def offer(self, ringing: Ringing, token: str = "") -> Outcome:
-        """Offer a call to the workers. Raises: BusError."""
+    def warn(self, event: str) -> None:
+        """Log that somebody was refused, now and then, with how many were in all."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._warned.get(event, 0.0) + WARN_EVERY_S:
+            self._warned[event] = now
+            log.warning(event, extra={"refused": self.counts.refused})
+
+    async def offer(self, ringing: Ringing, token: str = "", *, is_back: bool = False) -> Outcome:
+        """Offer a call to the workers; one that is back had been let in. Raises: BusError."""
         return await self.registry.dispatch(
             ringing,
             token,
             token_s=self.token_s(ringing.notice_s),
             max_sessions=self.settings.max_sessions,
-            max_per_caller=self.settings.max_calls_per_caller,
+            max_per_caller=0 if is_back else self.settings.max_calls_per_caller,
             recording_ttl_s=self.settings.recording_ttl_s,
         )
 
-    async def ring(self, ringing: Ringing, token: str = "") -> Outcome:
+    async def ring(self, ringing: Ringing, token: str = "", *, is_back: bool = False) -> Outcome:
         """A call comes: offer it, and count what became of that. Raises: BusError."""
-        outcome = await self.offer(ringing, token)
+        outcome = await self.offer(ringing, token, is_back=is_back)
         match outcome:
             case Outcome.FULL:
                 self.counts.full += 1
             case Outcome.CROWDED:
                 self.counts.crowded += 1
             case Outcome.NEW | Outcome.UNSERVED:
-                self.counts.ringing += 1
+                self.counts.ringing += not is_back
             case Outcome.KNOWN:
                 pass
         return outcome
@@ -64,11 +76,11 @@ class Desk:
         if self.settings.require_token or (call and call.has_webhook):
             if not token or not await self.registry.take_token(call_sid, token):
                 self.counts.sockets_without_token += 1
-                log.warning("token refused", extra={"call_sid": call_sid})
+                self.warn("token refused")
                 return None
         elif call and call.state is State.LIVE:
             self.counts.sockets_doubled += 1
-            log.warning("second socket refused", extra={"call_sid": call_sid})
+            self.warn("second socket refused")
             return None
         ringing = _ringing(started, call)
         if call and call.state is not State.ENDED:

@@ -115,7 +115,7 @@ class Lane:
                 asked = dict(self._streams)
                 answers = await self._read(wire, asked)
                 self._deliver(answers, asked)
-                if answers and self._pause:
+                if answers:  # whatever else is ready comes first, and is read about together
                     await asyncio.sleep(pause_s(len(asked), self._pause))
         finally:
             self.is_up = self._is_reading = False

@@ -92,9 +92,19 @@ def _costs(book: Book) -> None:
         if few and many:
             ratio = many.costs.bridge_cpu_ms / max(few.costs.bridge_cpu_ms, 1e-9)
             book.judge(f"CPU at 200 calls against 50, {profile}", ratio, 1.0, " x")
-    book.judge("memory a call, every load", book.worst(lambda r: r.costs.rss_kb), 150, " KB")
+    for profile in ("echo", "talk"):
+        few, many = book.bridge(profile, 20), book.bridge(profile, 200)
+        if few and many:
+            further = _further_kb(few, many)
+            book.judge(f"memory a further call, 20 to 200, {profile}", further, 150, " KB")
     book.judge("Redis memory against raw sound", book.worst(memory_ratio), 1.25, " x")
     book.judge("edge ready after exec", book.edge_ready_s, 0.6, " s")
+
+
+def _further_kb(few: Result, many: Result) -> float:
+    """Memory of each call that there are more: what a process takes once is not a call's."""
+    grown = many.costs.rss_kb * many.calls - few.costs.rss_kb * few.calls
+    return grown / (many.calls - few.calls)
 
 
 def _guests(book: Book) -> None:

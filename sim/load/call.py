@@ -6,6 +6,7 @@ caller cut may be dropped anywhere on its way: that is not lost but taken back. 
 the `clear`, though, it is stale, and every byte of it counts.
 """
 
+import sys
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
@@ -43,6 +44,10 @@ class Trail:
     def cut(self, numbers: range) -> None:
         """These frames need not arrive any more."""
         self._cut.append(numbers)
+
+    def end(self) -> None:
+        """What has not arrived by now, and nothing behind it, need not arrive any more."""
+        self._cut.append(range(self._newest + 1, sys.maxsize))
 
     @property
     def taken_back(self) -> int:
@@ -189,6 +194,10 @@ class Call:
             self._tally.add("barge_in", self._barged_at, now)
             self._barged_at = None
             self._is_cleared = True
+
+    def leave(self) -> None:
+        """The caller hangs up while the others go on: what is on its way to him need not arrive."""
+        self.speech.end()
 
     # -- the agent's end ------------------------------------------------------
 

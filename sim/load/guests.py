@@ -60,6 +60,7 @@ async def _visit(generator: "Generator", number: int, moments: list[float], *, r
     phone.is_silent = True
     await generator.pause(2 * WINDOW_S)
     moments.append(clock())
+    phone.call.leave()
     phone.stop()
     await generator.pause(WINDOW_S)
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from edge import app, twiml
+from edge import app, desk, twiml
 from edge.app import ATTEMPTS
 from shared.calls import INTERNAL_ERROR, NO_WORKER, State
 from shared.messages import HungUp
@@ -73,7 +73,7 @@ async def test_others_get_403_and_no_call(signed: Edge, path: str, headers: dict
 async def test_who_is_refused_again_and_again_fills_no_log(
     signed: Edge, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "WARN_EVERY_S", 0.2)
+    monkeypatch.setattr(desk, "WARN_EVERY_S", 0.2)
     for _ in range(20):
         await signed.post("/twilio/voice")
     await asyncio.sleep(0.2)
@@ -461,6 +461,18 @@ async def transferred(edge: Edge, worker: Worker, target: str = TARGET, **form: 
     """A call whose agent has given it to somebody else."""
     await edge.verbs("/twilio/voice?agent=sales", **form)
     await worker.finish(await worker.claim(), target)
+
+
+async def test_a_caller_back_from_a_failed_transfer_is_no_new_call(
+    redis: str, worker: Worker
+) -> None:
+    async with an_edge(redis, MAX_CALLS_PER_CALLER="1") as edge:
+        await transferred(edge, worker)
+        assert await edge.token("/twilio/voice", CallSid=CALL[:-1] + "2")
+
+        assert await edge.token("/twilio/after", CallStatus="in-progress", DialCallStatus="busy")
+
+        assert edge.face.counts.ringing == 2
 
 
 async def test_a_transferred_call_is_dialled_however_often_it_is_asked(

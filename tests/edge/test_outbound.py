@@ -8,6 +8,7 @@ from edge.twilio import Started
 from shared.calls import State
 from shared.messages import Answered, HungUp
 from shared.record import AnsweredBy
+from sim.phone.twiml import Redirect
 from tests.edge.kit import CALL, STREAM, Edge, Worker, a_worker, an_edge, calls
 
 RINGS = {"Direction": "outbound-api", "CallStatus": "ringing"}
@@ -48,6 +49,20 @@ async def test_the_one_who_answers_comes_to_the_session_that_waits(
     assert call.tokens == (token,)
     assert call.attempts == 0  # the phone was not asked back
     assert await calls(edge) == 1
+
+
+async def test_the_webhook_of_a_call_that_has_been_answered_brings_nobody_again(
+    edge: Edge, worker: Worker
+) -> None:
+    token = await edge.token(f"/twilio/voice{QUERY}", **ANSWERED)
+    assert await edge.registry.take_token(CALL, token)
+    await edge.registry.attach(CALL, STREAM)
+    await worker.finish(await worker.claim())
+
+    verbs = await edge.verbs(f"/twilio/voice{QUERY}", **ANSWERED)
+
+    assert verbs == (Redirect("/twilio/after"),)
+    assert await calls(edge) == 0
 
 
 async def test_without_the_callback_it_is_dispatched_when_somebody_answers(

@@ -126,3 +126,16 @@ def test_the_books_balance_when_a_call_closes() -> None:
     counts = tally.counts
     assert (counts["sent"], counts["heard"], counts["spoken"], counts["returned"]) == (2, 1, 1, 0)
     assert (counts["lost"], counts["overdue"]) == (0, 2)
+
+
+def test_what_is_on_its_way_to_a_caller_who_has_left_is_not_missed() -> None:
+    trail = Trail()
+    for number in range(4):
+        trail.depart(number, 1.0)
+    trail.arrive(0)
+    trail.arrive(2)
+
+    trail.end()
+
+    assert (trail.lost, trail.overdue, trail.taken_back) == (1, 0, 1)
+    assert not trail.is_settled

@@ -79,7 +79,10 @@ class Conversation:
         self._recovery = Recovery()
         self._waiting = Waiting(common)
         self._cues = cues = Cues(common, self._speech)
-        self._ending = Ending(common, terms, cues, self._speech, self._waiting, past)
+        was_over = past.is_over and inherited.is_takeover
+        self._ending = Ending(
+            common, terms, cues, self._speech, self._waiting, past, was_over=was_over
+        )
         self._desk = Desk(common, terms, cues, self._waiting, self._ending, past, now)
         self._steering = Steering(common, cues, terms.variables)
         self._presence = Presence(common, terms, cues, self._ending)

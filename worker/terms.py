@@ -91,3 +91,4 @@ class Inherited:
     echoes: Sequence[tuple[str, int]] = ()  # marks that it has echoed, with their time
     cursor: int = 0  # newest caller entry that the former owner had read
     age_s: float = 0.0  # since the call began
+    is_takeover: bool = True  # False: it rings, perhaps not for the first time

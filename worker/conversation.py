@@ -272,6 +272,7 @@ class Conversation:
         """It is left the message by an agent of its own, when it has greeted."""
         self._ending.forget()
         self._cues.for_machine()
+        self._steering.for_machine()
         self._timers.stop(Timer.READY, Timer.HOLD, Timer.GOODBYE, Timer.DIGITS, Timer.COLLECT)
         if not self._machine.meet(by):
             self._ending.end(MACHINE)

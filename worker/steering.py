@@ -30,6 +30,7 @@ FULL = "too much is under way"
 SPEAKING = "it was not said: somebody was speaking"
 OVER = "the call is over"
 ENDING = "the call is ending"
+MACHINE = "an answering machine has taken the call"
 
 # What ends a session that was given a voice or a model which cannot be had.
 _BLAMED = FINAL_ERRORS | {"FAILED_TO_SPEAK", "FAILED_TO_THINK"}
@@ -66,6 +67,8 @@ class Steering:
         """
         if self._common.state in (State.ENDING, State.OVER) and not isinstance(change, Pause):
             self._tell(order, OVER if self._common.state is State.OVER else ENDING)
+        elif self._cues.is_for_machine and not isinstance(change, Pause | Resume):
+            self._tell(order, MACHINE)
         elif self._count() >= AT_MOST:
             self._tell(order, FULL)
         else:
@@ -148,9 +151,16 @@ class Steering:
         self._saying.clear()
         return is_to_blame
 
+    def for_machine(self) -> None:
+        """A machine has taken the call: what was meant for a person is not done."""
+        self._refuse_all(MACHINE)
+
     def call_over(self) -> None:
         """Nothing more will be done."""
+        self._refuse_all(OVER)
+
+    def _refuse_all(self, refusal: str) -> None:
         for order, _ in (*self._saying, *self._waiting, *self._sent):
-            self._tell(order, OVER)
+            self._tell(order, refusal)
         for waiting in (self._saying, self._waiting, self._sent):
             waiting.clear()

@@ -22,6 +22,7 @@ from tests.worker.driver import (
     talking,
     words,
 )
+from worker.changes import Pause, Say, Update
 from worker.history import fold
 from worker.machine import GREETS_AT_MOST_S, MACHINE
 from worker.terms import Inherited, State
@@ -201,6 +202,33 @@ def test_told_twice_it_is_the_same_machine() -> None:
     call.listen(1)
     assert call.connects == 2
     assert call.over == ""
+
+
+@pytest.mark.parametrize("by", [BEEP, "machine_start"])
+def test_neither_words_nor_changes_are_for_a_machine(by: str) -> None:
+    call = answered(by)
+    call.change(Say("Are you still interested?"), "o 1")
+    call.change(Update("prompt", "He is a member."), "o 2")
+    call.change(Pause(), "o 3")
+    call.listen(2.1)
+    call.says(WELCOME, APPLIED)
+
+    assert [each["type"] for each in call.told()] == ["Settings"]
+    refusal = "an answering machine has taken the call"
+    assert call.outcomes == [("o 1", refusal), ("o 2", refusal), ("o 3", "")]
+
+
+def test_nor_are_those_that_were_under_way() -> None:
+    call = Driver(settings=SETTINGS, voicemail=MESSAGE)
+    call.attach()
+    call.change(Say("Are you still interested?"), "o 1")
+    call.change(Update("prompt", "He is a member."), "o 2")
+    call.conversation.answered(BEEP, call.now)
+    call._take()
+    has_told(call)
+
+    assert [each["type"] for each in call.told()] == ["Settings"]
+    assert {refusal for _, refusal in call.outcomes} == {"an answering machine has taken the call"}
 
 
 def test_a_transfer_under_way_is_called_off() -> None:

@@ -101,6 +101,7 @@ class Conversation:
         self._timers.set(Timer.RING, now + terms.ring_s)
         self._speech.inherit(inherited)
         if past.machine and not past.ending:
+            self._effects.listen_after = self.cursor
             self._meet_machine(past.machine, now)
         else:
             self._begin(now)

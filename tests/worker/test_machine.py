@@ -1,6 +1,7 @@
 """An answering machine takes the call: it is told the message to its end, and nothing else."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -284,6 +285,20 @@ def test_a_successor_begins_the_message_anew() -> None:
     assert told[0]["agent"]["greeting"] == MESSAGE
     assert "context" not in told[0]["agent"]
     assert call.over == MACHINE
+
+
+def test_a_successor_hears_the_greeting_to_its_end() -> None:
+    past = log(Taken("w1", 1), AnsweredBy("machine_start"), Taken("w2", 2))
+    call = Driver(inherited=replace(past, cursor=70), settings=SETTINGS, voicemail=MESSAGE)
+    call.conversation.rejoined(call.now)
+    call._take()
+    assert call.listens_after == [70]
+
+    call.speak_up(12)
+    assert call.over == ""
+    call.listen(2.1)
+
+    assert call.connects == 1
 
 
 def test_a_successor_of_one_that_has_told_it_all_only_waits_for_the_end() -> None:

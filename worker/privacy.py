@@ -65,6 +65,10 @@ class Privacy:
     def new_phone(self) -> None:
         """On a new stream the numbers begin anew, and what was not heard is sent once more."""
         self._seen.clear()
+        self.sends_again()
+
+    def sends_again(self) -> None:
+        """What was kept for a phone goes down now."""
         self._hushes_once = self._lingers
 
     def heard_out(self) -> None:

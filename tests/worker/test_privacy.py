@@ -123,6 +123,23 @@ def test_sound_of_a_passage_that_another_phone_is_sent_again_is_hushed_again() -
     assert any(isinstance(each, Hush) for each in call.sent_down())
 
 
+def test_so_is_what_waits_for_a_phone_that_seemed_gone() -> None:
+    call = paused()
+    call.wait(5.1)
+    call.beat()
+    call.says(sentence("Your card?"), SOUND)
+    call.change(Resume())
+    call.beat()
+    assert call.sent_down() == []
+
+    call.frame()
+
+    down = call.sent_down()
+    sounds = [number for number, each in enumerate(down) if isinstance(each, Audio)]
+    assert sounds
+    assert all(isinstance(down[number - 1], Hush) for number in sounds)
+
+
 def test_the_caller_s_frames_are_deleted_once_nobody_needs_to_listen_to_them_again() -> None:
     call = paused()
     call.listen(3)

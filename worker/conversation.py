@@ -190,9 +190,9 @@ class Conversation:
 
     def _see_passage(self) -> None:
         """What nobody may read later goes as soon as nobody needs to listen to it again."""
-        privacy = self._common.privacy
-        if not self._ear.is_open:
-            self._effects.forget_up += privacy.to_delete()
+        privacy, ear = self._common.privacy, self._ear
+        if self._has_agent and not ear.is_open and not ear.is_behind:
+            self._effects.forget_up += privacy.to_delete(ear.given)
         if self._playout.is_heard_out:
             privacy.heard_out()
 
@@ -236,11 +236,8 @@ class Conversation:
             return
         if sequence > self._common.up:
             self._common.up = sequence
-            if isinstance(message, Audio):
-                self._phone.sounds(now)
+            self._see_new(sequence, message, now)
         self._phone.spoke(now)
-        if self._common.privacy.is_on and isinstance(message, Audio | Digit):
-            self._common.privacy.seen(sequence)
         match message:
             case Audio():
                 self._hear(sequence, message, now)
@@ -257,6 +254,12 @@ class Conversation:
                 self._ending.end(cause)
             case messages.Detached():
                 self.detached(now)
+
+    def _see_new(self, sequence: int, message: Up, now: float) -> None:
+        if isinstance(message, Audio):
+            self._phone.sounds(now)
+        if self._common.privacy.is_on and isinstance(message, Audio | Digit):
+            self._common.privacy.seen(sequence)
 
     def hung_up(self, cause: str) -> None:
         """Twilio says that the call is over."""

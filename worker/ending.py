@@ -208,7 +208,7 @@ class Ending:
         common.state = State.OVER
         common.timers.stop_all()
         common.effects.connect = False
-        common.effects.forget_up += common.privacy.to_delete(keep=0)
+        common.effects.forget_up += common.privacy.to_delete()
         if cause == TRANSFERRED:
             common.effects.transfer = self._transfer_to
         if not self._was_over:

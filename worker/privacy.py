@@ -6,7 +6,9 @@ agent's sound goes down behind a `Hush`. A sensitive number is masked wherever i
 """
 
 import json
+from bisect import bisect_right
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from shared import record
@@ -53,12 +55,17 @@ class Privacy:
             self._secrets.add(digits)
 
     def seen(self, sequence: int) -> None:
-        """A caller's entry of a passage was read."""
+        """A caller's entry of a passage was read for the first time."""
         self._seen.append(sequence)
 
-    def to_delete(self, *, keep: int = KEPT_FRAMES) -> tuple[int, ...]:
-        """The caller's entries that may go now, all but so many of the newest."""
-        count = max(0, len(self._seen) - (keep if self.is_on else 0))
+    def to_delete(self, given: float = inf) -> tuple[int, ...]:
+        """The caller's entries that may go now.
+
+        Args:
+            given: The newest entry that an agent has had: of the others, and of those just before
+                it, somebody may still have need.
+        """
+        count = bisect_right(self._seen, given - (KEPT_FRAMES if self.is_on else 0))
         gone, self._seen = self._seen[:count], self._seen[count:]
         return tuple(gone)
 

@@ -7,6 +7,7 @@ from shared.messages import Audio, Digit, Hush
 from tests.worker.driver import (
     APPLIED,
     DONE,
+    LOUD_FRAME,
     ONSET,
     SETTINGS,
     WELCOME,
@@ -156,6 +157,43 @@ def test_the_caller_s_frames_are_deleted_once_nobody_needs_to_listen_to_them_aga
     call.listen(1)
     call.beat()
     assert call.forgotten == list(range(1, 251))
+
+
+def test_what_no_agent_has_had_yet_stays_for_the_next() -> None:
+    call = paused()
+    call.listen(1)
+    call.loses_agent("closed 1006")
+    call.listen(4, LOUD_FRAME)
+    call.beat()
+    assert call.forgotten == []
+
+    call.says(WELCOME, APPLIED)
+    call.beat()
+    assert call.forgotten == []  # it follows at twice the speed of speech
+
+    call.says(ONSET, words("4111"))
+    call.listen(4.5)
+    call.beat()
+    assert call.forgotten == list(range(1, call.sequence - 99))
+
+
+def test_frames_that_are_read_again_are_deleted_once_and_those_before_the_passage_never() -> None:
+    call = talking()
+    call.listen(3)
+    call.says(ONSET)
+    call.change(Pause())
+    call.speak_up(2)
+    call.loses_agent("closed 1006")
+    after = call.listens_after[-1]
+    for number in range(after + 1, call.sequence + 1):
+        call.conversation.from_caller(number, Audio(LOUD_FRAME, number * 20), call.now)
+    call.says(WELCOME, APPLIED, ONSET, words("4111"))
+    call.change(Resume())
+    call.listen(4)
+    call.beat()
+
+    assert after < 150
+    assert call.forgotten == list(range(151, 251))
 
 
 def test_none_of_them_outlives_the_call() -> None:

@@ -66,8 +66,9 @@ class Conversation:
         self._common = common = Common(inherited.log)
         self._timers = common.timers
         self._past = past = fold(inherited.log, {})
-        common.privacy.begin(is_on=past.is_private)
-        common.up = max(inherited.cursor, past.up)
+        common.up = up = max(inherited.cursor, past.up)
+        left = (each for each in inherited.spoken if each <= up and past.is_in_passage(each))
+        common.privacy.begin(left, is_on=past.is_private)
         self.unknown = 0
         """Messages from the agent that this version does not know."""
         self._acted_up = past.up
@@ -195,6 +196,10 @@ class Conversation:
             self._effects.forget_up += privacy.to_delete(ear.given)
         if self._playout.is_heard_out:
             privacy.heard_out()
+
+    def forgets(self) -> tuple[int, ...]:
+        """The caller's entries that must go before the phone leaves the stream they are on."""
+        return self._common.privacy.to_delete()
 
     def _log(self, entry: record.Entry) -> None:
         self._common.log(entry)

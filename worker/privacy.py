@@ -7,6 +7,7 @@ agent's sound goes down behind a `Hush`. A sensitive number is masked wherever i
 
 import json
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -39,9 +40,14 @@ class Privacy:
         self._secrets: set[str] = set()
         self._seen: list[int] = []
 
-    def begin(self, *, is_on: bool) -> None:
-        """Go on from a former owner, who may have paused the recording."""
+    def begin(self, seen: Iterable[int], *, is_on: bool) -> None:
+        """Go on from a former owner, who may have paused the recording.
+
+        Args:
+            seen: The caller's entries of passages that it has left, in order.
+        """
         self.is_on = self._lingers = is_on
+        self._seen += seen
 
     def pause(self) -> None:
         self.is_on = self._lingers = True

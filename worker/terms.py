@@ -91,4 +91,6 @@ class Inherited:
     echoes: Sequence[tuple[str, int]] = ()  # marks that it has echoed, with their time
     cursor: int = 0  # newest caller entry that the former owner had read
     age_s: float = 0.0  # since the call began
+    spoken: Sequence[int] = ()  # caller entries with sound or keys, the latest of that phone's
+    has_hushed: bool = False  # some sound of passages still lies in what was sent
     is_takeover: bool = True  # False: it rings, perhaps not for the first time

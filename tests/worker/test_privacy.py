@@ -206,6 +206,49 @@ def test_none_of_them_outlives_the_call() -> None:
     assert call.forgotten == list(range(1, 51))
 
 
+def taken_over(*more: record.Entry) -> Driver:
+    """A call whose phone was on in a passage, after entry 100, when its owner died."""
+    log = [record.Attached("MZ1", "e"), record.Configured(SETTINGS, "r"), record.Paused(100), *more]
+    call = Driver(
+        inherited=Inherited(
+            log=[(0, each) for each in log],
+            down=[Audio(SOUND)],
+            cursor=290,
+            spoken=[number for number in range(60, 321) if number != 200],
+        )
+    )
+    call.conversation.rejoined(call.now)
+    call._take()
+    call.sequence = 290
+    for _ in range(30):
+        call.frame()
+    call.says(WELCOME, APPLIED)
+    call.listen(1)
+    call.beat()
+    return call
+
+
+def test_what_a_dead_owner_has_left_of_a_passage_is_deleted_by_the_next() -> None:
+    call = taken_over()
+
+    gone = range(101, call.sequence - 99)
+    assert call.forgotten == [number for number in gone if number != 200]
+
+
+def test_so_is_what_is_left_of_one_that_was_over_by_then() -> None:
+    call = taken_over(record.Resumed(250))
+
+    assert call.forgotten == [number for number in range(101, 251) if number != 200]
+
+
+def test_a_phone_that_leaves_a_stream_leaves_nothing_of_a_passage_there() -> None:
+    call = paused()
+    call.listen(1)
+    call.loses_agent("closed 1006")
+
+    assert call.conversation.forgets() == tuple(range(1, 51))
+
+
 # -- numbers ------------------------------------------------------------------------
 
 

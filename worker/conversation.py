@@ -186,6 +186,7 @@ class Conversation:
         """Now and then: whether the phone still speaks, and whether anybody does."""
         if self._phone.is_lost(now):
             self.detached(now)  # an edge that died says no word of it
+        self._steering.look(now)
         self._presence.look(now, is_idle=self.is_quiet_moment and self._phone.is_attached)
         self._see_passage()
 
@@ -615,9 +616,9 @@ class Conversation:
         """One of the operator's functions has ended. `content` is what the agent is told."""
         self._desk.answered(key, content, now)
 
-    def change(self, change: Change, order: str = "") -> None:
+    def change(self, change: Change, now: float, order: str = "") -> None:
         """A tool, or an operator by an order, wants something done in mid-call."""
-        self._steering.take(change, self._settings, order)
+        self._steering.take(change, self._settings, now, order)
 
     def _update(self, what: str) -> None:
         self._steering.acknowledged(what)
@@ -625,12 +626,13 @@ class Conversation:
 
     def _refuse(self) -> None:
         """The agent did not take what was injected last."""
-        if not self._cues.refuse():
-            self._steering.refused()
-        else:
+        line = self._cues.refuse()
+        if line is None:
             self._ending.refused()
+        else:
+            self._steering.refused(line)
 
     def _inject_again(self, now: float) -> None:
-        """A refused injection is tried once more when the turn is over."""
+        """What was refused is tried once more when the turn is over."""
         if self._cues.again():
             self._ending.injected_again(now)

@@ -56,8 +56,11 @@ class Cues:
             self._send(again)
         return bool(again)
 
-    def refuse(self) -> bool:
-        """The agent did not take the last one. Returns whether it will be tried again."""
+    def refuse(self) -> str | None:
+        """The agent did not take the newest. Returns None if it will be tried again.
+
+        Else the line that will not be said; "" for what is none.
+        """
         return self._injections.refuse()
 
     def for_machine(self) -> None:
@@ -65,9 +68,9 @@ class Cues:
         self._injections = Injections()
         self.is_for_machine = True
 
-    def forget_refused(self) -> None:
-        """What was refused is not wanted any more."""
-        self._injections.forget_refused()
+    def give_up(self, line: str) -> None:
+        """This line is not wanted any more."""
+        self._injections.give_up(line)
 
     def behavior_of(self, text: str) -> str:
         """The behavior of a sentence that the agent says because we asked for it; else ""."""

@@ -191,7 +191,7 @@ class Ending:
         if self.goodbye and self.goodbye.cause in FINAL:
             return
         if self.goodbye and self.goodbye.was_injected:
-            self._cues.forget_refused()
+            self._cues.give_up(self._terms.goodbye)
         self._common.state = State.TALKING
         self.goodbye = None
         self._transfer_to = ""

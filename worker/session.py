@@ -239,7 +239,7 @@ class Session:
         if self._conversation is None:
             self._early.append(partial(self.change, change, order))
         elif not self._over.is_set():
-            self._talk.change(change, order)
+            self._talk.change(change, self._loop.time(), order)
             self._act()
 
     @bulkhead

@@ -1,7 +1,6 @@
 """What an owner leaves on the bus of a sensitive passage: nothing, wherever the phone goes."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 from redis import Redis
@@ -11,6 +10,7 @@ from shared.bus.outlet import Outlet
 from shared.calls import Claim, Ringing
 from shared.messages import DOWN, Audio, Down, Hush, Mark, Owned, Up
 from shared.settings import Settings
+from tests.shared.bus.help import until
 from worker.agents import load
 from worker.changes import Pause
 from worker.means import Means
@@ -57,12 +57,6 @@ async def test_sound_of_a_passage_that_a_former_owner_has_left_goes_as_ones_own(
 
     silent = [FRAME, Hush(160), Mark("a"), Hush(160), Hush(0), FRAME]
     assert downs(redis, down) == [*silent, Owned("worker-2", 2)]
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not is_so():  # noqa: ASYNC110 (it has no news to wait for)
-            await asyncio.sleep(0.01)
 
 
 async def test_a_phone_that_moves_in_a_passage_leaves_nothing_of_it_behind(redis: str) -> None:

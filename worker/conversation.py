@@ -80,10 +80,7 @@ class Conversation:
         self._recovery = Recovery()
         self._waiting = Waiting(common)
         self._cues = cues = Cues(common, self._speech)
-        was_over = past.is_over and inherited.is_takeover
-        self._ending = Ending(
-            common, terms, cues, self._speech, self._waiting, past, was_over=was_over
-        )
+        self._ending = Ending(common, terms, cues, self._speech, self._waiting, past)
         self._desk = Desk(common, terms, cues, self._waiting, self._ending, past, now)
         self._steering = Steering(common, cues, terms.variables)
         self._presence = Presence(common, terms, cues, self._ending)
@@ -242,7 +239,9 @@ class Conversation:
             return
         if sequence > self._common.up:
             self._common.up = sequence
-            self._see_new(sequence, message, now)
+            self._common.privacy.seen(sequence, message)
+            if isinstance(message, Audio):
+                self._phone.sounds(now)
         self._phone.spoke(now)
         match message:
             case Audio():
@@ -260,12 +259,6 @@ class Conversation:
                 self._ending.end(cause)
             case messages.Detached():
                 self.detached(now)
-
-    def _see_new(self, sequence: int, message: Up, now: float) -> None:
-        if isinstance(message, Audio):
-            self._phone.sounds(now)
-        if self._common.privacy.is_on and isinstance(message, Audio | Digit):
-            self._common.privacy.seen(sequence)
 
     def hung_up(self, cause: str) -> None:
         """Twilio says that the call is over."""
@@ -626,8 +619,7 @@ class Conversation:
 
     def _refuse(self) -> None:
         """The agent did not take what was injected last."""
-        line = self._cues.refuse()
-        if line is None:
+        if (line := self._cues.refuse()) is None:
             self._ending.refused()
         else:
             self._steering.refused(line)

@@ -25,29 +25,17 @@ LOOK_S = 0.1
 
 
 class Ending:
-    """How a call ends, from the wish to the end.
-
-    Args:
-        was_over: Whether a former owner has logged the end already, and come no further.
-    """
+    """How a call ends, from the wish to the end."""
 
     def __init__(
-        self,
-        common: Common,
-        terms: Terms,
-        cues: Cues,
-        speech: Speech,
-        waiting: Waiting,
-        past: Past,
-        *,
-        was_over: bool,
+        self, common: Common, terms: Terms, cues: Cues, speech: Speech, waiting: Waiting, past: Past
     ) -> None:
         self._common = common
         self._terms = terms
         self._cues = cues
         self._speech = speech
         self._waiting = waiting
-        self._was_over = was_over
+        self._was_over = past.is_over and terms.is_takeover
         self._transfer_to = past.transfer
         self.goodbye: Goodbye | None = None
         self.has_spoken = False
@@ -211,7 +199,7 @@ class Ending:
         common.effects.forget_up += common.privacy.to_delete()
         if cause == TRANSFERRED:
             common.effects.transfer = self._transfer_to
-        if not self._was_over:
+        if not self._was_over:  # else its former owner has logged that, and come no further
             common.log(record.Over(cause, common.up))
         common.effects.phone.append(Ended(cause))
         common.effects.over = cause

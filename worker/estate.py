@@ -49,8 +49,7 @@ async def inherit(bus: Bus, claim: Claim, call: Call | None) -> Inherited:
     call_sid = claim.ringing.call_sid
     entries = await archive.log(call_sid)
     if call is None or not call.stream_sid or not claim.is_takeover:
-        age_s, is_takeover = _age_s(claim, call), claim.is_takeover
-        return Inherited(log=entries, age_s=age_s, is_takeover=is_takeover)
+        return Inherited(log=entries, age_s=_age_s(claim, call))
     down = await archive.tail_down(call_sid, call.stream_sid, KEPT_ENTRIES)
     up = await archive.tail_up(call_sid, call.stream_sid, KEPT_ENTRIES)
     echoes = [(m.name, m.timestamp) for _, m in up if isinstance(m, Mark)]

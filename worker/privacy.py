@@ -13,7 +13,7 @@ from math import inf
 from typing import Any
 
 from shared import record
-from shared.messages import Audio, Down, Hush
+from shared.messages import Audio, Digit, Down, Hush, Up
 from worker.keypad import MASKED
 
 PRIVATE = "(not recorded)"
@@ -60,9 +60,10 @@ class Privacy:
         if len(digits) >= TELLING_DIGITS:
             self._secrets.add(digits)
 
-    def seen(self, sequence: int) -> None:
-        """A caller's entry of a passage was read for the first time."""
-        self._seen.append(sequence)
+    def seen(self, sequence: int, message: Up) -> None:
+        """A caller's entry was read for the first time."""
+        if self.is_on and isinstance(message, Audio | Digit):
+            self._seen.append(sequence)
 
     def to_delete(self, given: float = inf) -> tuple[int, ...]:
         """The caller's entries that may go now.

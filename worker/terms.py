@@ -62,6 +62,7 @@ class Terms:
     mark_prefix: str = "1"
     uses_flux: bool = False
     call_sid: str = ""
+    is_takeover: bool = True  # False: it rings, perhaps not for the first time
     tools: tuple[str, ...] = ()  # those of ours that the agent may call
     own_tools: Mapping[str, str] = field(default_factory=dict)  # the operator's: name -> filler
     transfers: Mapping[str, str] = field(default_factory=dict, repr=False)  # name -> number or SIP
@@ -93,4 +94,3 @@ class Inherited:
     age_s: float = 0.0  # since the call began
     spoken: Sequence[int] = ()  # caller entries with sound or keys, the latest of that phone's
     has_hushed: bool = False  # some sound of passages still lies in what was sent
-    is_takeover: bool = True  # False: it rings, perhaps not for the first time

@@ -93,16 +93,6 @@ async def test_a_call_that_redis_has_forgotten_is_as_old_as_its_dispatch(redis: 
         assert (await inherit(bus, claim(60), Call())).age_s >= 60
 
 
-@pytest.mark.parametrize("is_takeover", [True, False])
-async def test_whether_a_call_was_anothers_or_rings_is_passed_on(
-    is_takeover: bool, redis: str
-) -> None:
-    async with open_bus(redis, "w1") as bus:
-        found = await inherit(bus, claim(60, is_takeover=is_takeover), Call(stream_sid="MZ1"))
-
-    assert found.is_takeover is is_takeover
-
-
 UPS: list[Up] = [Audio(b"\xff"), Mark("a"), Digit("1"), Audio(b"\xff")]
 DOWNS: list[Down] = [Hush(1), Audio(b"\x01"), Hush(1), Mark("a"), Audio(b"\x02"), Hush(0)]
 

@@ -200,7 +200,7 @@ def test_a_phone_that_goes_on_is_there() -> None:
 
 def test_a_call_that_ended_and_rings_anew_ends_in_the_log_again() -> None:
     log = (record.Taken("w", 1), record.Over("phone did not come"), record.Taken("x", 2))
-    call = Driver(inherited=inherited(*log, is_takeover=False))
+    call = Driver(inherited=inherited(*log), is_takeover=False)
     call.attach()
     call.conversation.hung_up("caller hung up")
     call._take()

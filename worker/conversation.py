@@ -66,8 +66,9 @@ class Conversation:
         self._common = common = Common(inherited.log)
         self._timers = common.timers
         self._past = past = fold(inherited.log, {})
-        common.privacy.begin(is_on=past.is_private)
-        common.up = max(inherited.cursor, past.up)
+        common.up = up = max(inherited.cursor, past.up)
+        left = (each for each in inherited.spoken if each <= up and past.is_in_passage(each))
+        common.privacy.begin(left, is_on=past.is_private)
         self.unknown = 0
         """Messages from the agent that this version does not know."""
         self._acted_up = past.up
@@ -98,6 +99,7 @@ class Conversation:
         self._timers.set(Timer.RING, now + terms.ring_s)
         self._speech.inherit(inherited)
         if past.machine and not past.ending:
+            self._effects.listen_after = self.cursor
             self._meet_machine(past.machine, now)
         else:
             self._begin(now)
@@ -181,16 +183,21 @@ class Conversation:
         """Now and then: whether the phone still speaks, and whether anybody does."""
         if self._phone.is_lost(now):
             self.detached(now)  # an edge that died says no word of it
+        self._steering.look(now)
         self._presence.look(now, is_idle=self.is_quiet_moment and self._phone.is_attached)
         self._see_passage()
 
     def _see_passage(self) -> None:
         """What nobody may read later goes as soon as nobody needs to listen to it again."""
-        privacy = self._common.privacy
-        if not self._ear.is_open:
-            self._effects.forget_up += privacy.to_delete()
+        privacy, ear = self._common.privacy, self._ear
+        if self._has_agent and not ear.is_open and not ear.is_behind:
+            self._effects.forget_up += privacy.to_delete(ear.given)
         if self._playout.is_heard_out:
             privacy.heard_out()
+
+    def forgets(self) -> tuple[int, ...]:
+        """The caller's entries that must go before the phone leaves the stream they are on."""
+        return self._common.privacy.to_delete()
 
     def _log(self, entry: record.Entry) -> None:
         self._common.log(entry)
@@ -232,11 +239,10 @@ class Conversation:
             return
         if sequence > self._common.up:
             self._common.up = sequence
+            self._common.privacy.seen(sequence, message)
             if isinstance(message, Audio):
                 self._phone.sounds(now)
         self._phone.spoke(now)
-        if self._common.privacy.is_on and isinstance(message, Audio | Digit):
-            self._common.privacy.seen(sequence)
         match message:
             case Audio():
                 self._hear(sequence, message, now)
@@ -269,6 +275,7 @@ class Conversation:
         """It is left the message by an agent of its own, when it has greeted."""
         self._ending.forget()
         self._cues.for_machine()
+        self._steering.for_machine()
         self._timers.stop(Timer.READY, Timer.HOLD, Timer.GOODBYE, Timer.DIGITS, Timer.COLLECT)
         if not self._machine.meet(by):
             self._ending.end(MACHINE)
@@ -602,9 +609,9 @@ class Conversation:
         """One of the operator's functions has ended. `content` is what the agent is told."""
         self._desk.answered(key, content, now)
 
-    def change(self, change: Change, order: str = "") -> None:
+    def change(self, change: Change, now: float, order: str = "") -> None:
         """A tool, or an operator by an order, wants something done in mid-call."""
-        self._steering.take(change, self._settings, order)
+        self._steering.take(change, self._settings, now, order)
 
     def _update(self, what: str) -> None:
         self._steering.acknowledged(what)
@@ -612,12 +619,12 @@ class Conversation:
 
     def _refuse(self) -> None:
         """The agent did not take what was injected last."""
-        if not self._cues.refuse():
-            self._steering.refused()
-        else:
+        if (line := self._cues.refuse()) is None:
             self._ending.refused()
+        else:
+            self._steering.refused(line)
 
     def _inject_again(self, now: float) -> None:
-        """A refused injection is tried once more when the turn is over."""
+        """What was refused is tried once more when the turn is over."""
         if self._cues.again():
             self._ending.injected_again(now)

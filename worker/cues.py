@@ -25,7 +25,8 @@ class Cues:
         self._injections = Injections()
         self.hidden_words = ""
         """Words for the agent that the log must not have."""
-        self._is_for_machine = False
+        self.is_for_machine = False
+        """Whether a machine has taken the call, to which nothing is to be said but its message."""
 
     @property
     def has_agent(self) -> bool:
@@ -34,14 +35,15 @@ class Cues:
 
     def as_user(self, words: str, *, hides: bool = False) -> None:
         """Have the agent answer words that the caller did not say just now, if there are any."""
-        if words and not self._is_for_machine:
+        if words and not self.is_for_machine:
             self.hidden_words = words if hides else self.hidden_words
             self._send(self._injections.send(deepgram.inject_user_message(words), words=words))
 
     def line(self, text: str, behavior: str = BRIDGE) -> None:
-        """Have the agent say something."""
-        message = deepgram.inject_agent_message(text)
-        self._send(self._injections.send(message, line=text, behavior=behavior))
+        """Have the agent say something, to a person."""
+        if not self.is_for_machine:
+            message = deepgram.inject_agent_message(text)
+            self._send(self._injections.send(message, line=text, behavior=behavior))
 
     def _send(self, messages: list[str]) -> None:
         self._common.effects.agent += messages
@@ -54,18 +56,21 @@ class Cues:
             self._send(again)
         return bool(again)
 
-    def refuse(self) -> bool:
-        """The agent did not take the last one. Returns whether it will be tried again."""
+    def refuse(self) -> str | None:
+        """The agent did not take the newest. Returns None if it will be tried again.
+
+        Else the line that will not be said; "" for what is none.
+        """
         return self._injections.refuse()
 
     def for_machine(self) -> None:
         """A machine has taken the call: what was to be said to a person is not wanted."""
         self._injections = Injections()
-        self._is_for_machine = True
+        self.is_for_machine = True
 
-    def forget_refused(self) -> None:
-        """What was refused is not wanted any more."""
-        self._injections.forget_refused()
+    def give_up(self, line: str) -> None:
+        """This line is not wanted any more."""
+        self._injections.give_up(line)
 
     def behavior_of(self, text: str) -> str:
         """The behavior of a sentence that the agent says because we asked for it; else ""."""

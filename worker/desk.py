@@ -15,10 +15,8 @@ from worker.history import Past
 from worker.keypad import PAUSE_S
 from worker.terms import State, Terms
 from worker.timers import Timer
-from worker.tools import COLLECT_DIGITS, END_CALL, TRANSFER_CALL, failed
+from worker.tools import COLLECT_DIGITS, DONE, END_CALL, TRANSFER_CALL, failed
 from worker.waiting import Waiting
-
-OK = '{"ok": true}'
 
 
 class Desk:
@@ -82,7 +80,7 @@ class Desk:
     def _settle(self, call: FunctionCall, now: float) -> None:
         is_ours = call.name in self._terms.tools
         if is_ours and call.name == END_CALL:
-            self._functions.settle(call, OK)
+            self._functions.settle(call, DONE)
             self._ending.start("agent ended the call", now, wanted_by=call.id)
         elif is_ours and call.name == TRANSFER_CALL:
             self._transfer(call, now)
@@ -97,7 +95,7 @@ class Desk:
         elif not self._terms.has_webhook or self._common.state is not State.TALKING:
             self._functions.settle(call, failed("this call cannot be transferred"))
         else:
-            self._functions.settle(call, OK)
+            self._functions.settle(call, DONE)
             self._ending.start(TRANSFERRED, now, wanted_by=call.id, transfer=target)
 
     def answered(self, key: str, content: str, now: float) -> None:

@@ -35,7 +35,7 @@ class Ending:
         self._cues = cues
         self._speech = speech
         self._waiting = waiting
-        self._was_over = past.is_over
+        self._was_over = past.is_over and terms.is_takeover
         self._transfer_to = past.transfer
         self.goodbye: Goodbye | None = None
         self.has_spoken = False
@@ -179,7 +179,7 @@ class Ending:
         if self.goodbye and self.goodbye.cause in FINAL:
             return
         if self.goodbye and self.goodbye.was_injected:
-            self._cues.forget_refused()
+            self._cues.give_up(self._terms.goodbye)
         self._common.state = State.TALKING
         self.goodbye = None
         self._transfer_to = ""
@@ -196,7 +196,7 @@ class Ending:
         common.state = State.OVER
         common.timers.stop_all()
         common.effects.connect = False
-        common.effects.forget_up += common.privacy.to_delete(keep=0)
+        common.effects.forget_up += common.privacy.to_delete()
         if cause == TRANSFERRED:
             common.effects.transfer = self._transfer_to
         if not self._was_over:  # else its former owner has logged that, and come no further

@@ -1,11 +1,15 @@
 """What a call's former owner has left on the bus, and whether there is still a call to serve."""
 
 import time
+from collections.abc import Iterator
 
 from shared.bus import Archive, Bus, Outlet, Registry
+from shared.bus.archive import Entries
 from shared.calls import Call, Claim, State
-from shared.messages import Down, Mark, Up, veiled
+from shared.messages import DOWN, Audio, Digit, Down, Mark, Up, veiled
 from shared.settings import Settings
+from shared.vocabulary import BadMessage
+from worker.passages import Hushed
 from worker.terms import Inherited, Terms
 
 # What a successor reads of each stream: a minute of frames.
@@ -46,10 +50,44 @@ async def inherit(bus: Bus, claim: Claim, call: Call | None) -> Inherited:
     entries = await archive.log(call_sid)
     if call is None or not call.stream_sid or not claim.is_takeover:
         return Inherited(log=entries, age_s=_age_s(claim, call))
-    down = veiled(await archive.tail_down(call_sid, call.stream_sid, KEPT_ENTRIES))
+    down = await archive.tail_down(call_sid, call.stream_sid, KEPT_ENTRIES)
     up = await archive.tail_up(call_sid, call.stream_sid, KEPT_ENTRIES)
     echoes = [(m.name, m.timestamp) for _, m in up if isinstance(m, Mark)]
-    return Inherited(entries, down, echoes, call.cursor, _age_s(claim, call))
+    spoken = [number for number, m in up if isinstance(m, Audio | Digit)]
+    return Inherited(
+        log=entries,
+        down=veiled(down),
+        echoes=echoes,
+        cursor=call.cursor,
+        spoken=spoken,
+        has_hushed=any(map(Hushed(), down)),
+        age_s=_age_s(claim, call),
+    )
+
+
+async def hushed(bus: Bus, call_sid: str, stream_sid: str) -> list[str]:
+    """Ids of the latest sound down a stream that is for the caller alone.
+
+    Reads the whole call, since nothing less tells ids.
+
+    Raises:
+        BusDown, Refused
+    """
+    original = await Archive(bus).original(call_sid)
+    streams = original.streams if original else ()
+    latest = [each.down[-KEPT_ENTRIES:] for each in streams if each.stream_sid == stream_sid]
+    is_hushed = Hushed()
+    return [id_.decode() for each in latest for id_, m in _read(each) if is_hushed(m)]
+
+
+def _read(entries: Entries) -> Iterator[tuple[bytes, Down]]:
+    for entry_id, payload in entries:
+        try:
+            message = DOWN.unpack(payload)
+        except BadMessage:
+            continue
+        if message is not None:
+            yield entry_id, message
 
 
 def _age_s(claim: Claim, call: Call | None) -> float:

@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 from shared import record
@@ -70,10 +71,19 @@ class Past:
     is_over: bool = False
     settings: str = field(default="", repr=False)
     """The Settings in force, without what this file adds; empty if none were accepted yet."""
-    is_private: bool = False
-    """Whether nothing of what is said is to be kept."""
+    passages: tuple[tuple[int, float], ...] = ()
+    """Caller entries of which nothing is to be kept, on the newest stream: after, up to."""
     taken_ms: tuple[int, ...] = ()
     """When each owner took the call, server ms."""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nothing of what is said now is to be kept."""
+        return bool(self.passages) and self.passages[-1][1] == inf
+
+    def is_in_passage(self, sequence: int) -> bool:
+        """Whether nothing is to be kept of this caller entry."""
+        return any(after < sequence <= until for after, until in self.passages)
 
     @property
     def is_poison(self) -> bool:
@@ -127,7 +137,7 @@ class _Fold:
     settings: str = ""
     taken: list[int] = field(default_factory=list)
     has_phone: bool = False
-    is_private: bool = False
+    passages: list[tuple[int, float]] = field(default_factory=list)
 
     def add(self, at_ms: int, entry: record.Entry) -> None:
         """Take in one entry."""
@@ -169,6 +179,7 @@ class _Fold:
                 self.taken.clear()  # those that gave it away did not die of it
             case record.Attached():
                 self.up = self.onset = 0  # a new stream counts anew
+                self.passages = [(0, inf)] if self.is_private else []
                 self._phone(is_there=True)
             case record.Lost():
                 self._phone(is_there=False)
@@ -181,14 +192,20 @@ class _Fold:
                 self.settings = settings
             case record.Updated(what, content):
                 self.settings = applied(self.settings, what, content)
-            case record.Paused() | record.Resumed():
-                self.is_private = isinstance(entry, record.Paused)
+            case record.Paused(up) if not self.is_private:
+                self.passages.append((up, inf))
+            case record.Resumed(up) if self.is_private:
+                self.passages[-1] = (self.passages[-1][0], up)
             case record.Over():
                 self.is_over = True
             case record.DialFailed(status):
                 self._come_back(status)
             case record.AnsweredBy(by) if is_machine(by):
                 self.machine, self.ending, self.transfer = by, "", ""
+
+    @property
+    def is_private(self) -> bool:
+        return bool(self.passages) and self.passages[-1][1] == inf
 
     def _come_back(self, status: str) -> None:
         """Nobody took the caller's call: it goes on as if the transfer had been refused."""
@@ -291,7 +308,7 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
         machine=state.machine,
         is_over=state.is_over,
         settings=state.settings,
-        is_private=state.is_private,
+        passages=tuple(state.passages),
         taken_ms=tuple(state.taken),
     )
 

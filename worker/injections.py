@@ -1,18 +1,33 @@
 """Words that we put into the conversation: for the agent to say, or to answer as the caller's.
 
-The agent takes none before it is ready, and refuses them while somebody speaks:
-those wait, these are tried once more when that turn is over. What is injected as
-the caller's comes back as his confirmed words; it is not for the log, as he did
-not say it.
+    early --ready--> sent --> taken: the agent says them, or they come back as the caller's
+                     ^  |
+                     |  '--> refused: the newest of those that are not taken
+                     '------ once more, when the turn in the way is over
+
+The agent takes none before it is ready, and refuses them while somebody speaks, without a
+word of which. What is injected as the caller's comes back as his confirmed words; it is not
+for the log, as he did not say it.
 """
 
 from collections import deque
+from dataclasses import dataclass, field
 
-# Those that wait for the agent to be ready. Older ones are dropped.
-EARLY = 8
+# Those that wait for the agent, or have been sent to it: all the changes that may be under way at
+# once (see `steering`), and as many of our own. Older ones are dropped.
+AT_MOST = 16
 
-# Lines that the agent was asked to say and has not said yet.
-LINES = 4
+
+@dataclass(slots=True)
+class _Injection:
+    """A text frame for the agent, and what will come of it."""
+
+    message: str = field(repr=False)
+    words: str = field(repr=False)  # those that will come back as the caller's
+    line: str = field(repr=False)  # what the agent is to say
+    behavior: str
+    left: str = field(repr=False)  # what of that it has not said yet
+    is_final: bool = False  # not to be tried again
 
 
 class Injections:
@@ -20,12 +35,10 @@ class Injections:
 
     def __init__(self) -> None:
         self.is_ready = False
-        self._early: deque[tuple[str, str]] = deque(maxlen=EARLY)
-        self._last = ""
-        self._is_refused = False
+        self._early: deque[_Injection] = deque(maxlen=AT_MOST)
+        self._sent: deque[_Injection] = deque(maxlen=AT_MOST)
+        self._refused: deque[_Injection] = deque(maxlen=AT_MOST)
         self._ours: set[str] = set()
-        # What is left to be said of each, and its behavior.
-        self._to_say: deque[tuple[str, str]] = deque(maxlen=LINES)
 
     def send(
         self, message: str, words: str = "", line: str = "", behavior: str = "bridge"
@@ -37,30 +50,28 @@ class Injections:
             line: What the agent is to say; empty for what it is to answer.
             behavior: As what the log has that line.
         """
+        words, line = words.strip(), line.strip()
         if words:
             self._ours.add(words)
-        if line:
-            self._to_say.append((line, behavior))
-        if not self.is_ready:
-            if (message, words) not in self._early:
-                self._early.append((message, words))
-            return []
-        self._last = message
-        return [message]
+        new = _Injection(message, words, line, behavior, left=line)
+        if self.is_ready:
+            self._sent.append(new)
+            return [message]
+        if all((each.message, each.words) != (message, words) for each in self._early):
+            self._early.append(new)
+        return []
 
     def ready(self) -> list[str]:
         """The agent is ready. Returns what has waited for that."""
         self.is_ready = True
-        waited = [message for message, _ in self._early]
-        self._early.clear()
-        self._last = waited[-1] if waited else ""
-        return waited
+        return self._send_all(self._early)
 
     def lost(self) -> None:
         """There is no agent until the next one is ready; what was sent will not come back."""
-        self.is_ready = self._is_refused = False
-        self._to_say.clear()
-        self._ours = {words for _, words in self._early if words}
+        self.is_ready = False
+        self._sent.clear()
+        self._refused.clear()
+        self._ours = {each.words for each in self._early if each.words}
 
     def forget_words(self, keep: str = "") -> None:
         """What waits to be injected as the caller's is in the log, and comes from there; not this.
@@ -68,42 +79,70 @@ class Injections:
         Args:
             keep: Words that the log does not have.
         """
-        self._early = deque((e for e in self._early if not e[1] or e[1] == keep), maxlen=EARLY)
+        kept = [each for each in self._early if each.words in ("", keep.strip())]
+        self._early = deque(kept, maxlen=AT_MOST)
 
     def take_back(self, words: str) -> None:
         """What still waits to be injected as these words is not wanted any more."""
-        self._early = deque((each for each in self._early if each[1] != words), maxlen=EARLY)
-        self._ours.discard(words)
+        kept = [each for each in self._early if each.words != words.strip()]
+        self._early = deque(kept, maxlen=AT_MOST)
+        self._ours.discard(words.strip())
 
-    def refuse(self) -> bool:
-        """The agent did not take the last one. Returns whether it will be tried again."""
-        self._is_refused = bool(self._last)
-        return self._is_refused
+    def refuse(self) -> str | None:
+        """The agent did not take the newest. Returns None if it will be tried again.
+
+        Else what will not be said: a line, or "" if the agent has refused nothing that is one.
+        """
+        for each in reversed(self._sent):
+            if each.left == each.line or each.is_final:
+                self._sent.remove(each)
+                if each.is_final:
+                    return each.line
+                self._refused.appendleft(each)
+                return None
+        return ""
 
     def again(self) -> list[str]:
         """The turn in the way is over. Returns what was refused, to be tried once more."""
-        if not self._is_refused:
-            return []
-        message, self._last, self._is_refused = self._last, "", False
-        return [message]
+        for each in self._refused:
+            each.is_final = True
+        return self._send_all(self._refused)
 
-    def forget_refused(self) -> None:
-        """What was refused is not wanted any more."""
-        self._is_refused = False
-        self._to_say.clear()
+    def _send_all(self, waiting: deque[_Injection]) -> list[str]:
+        messages = [each.message for each in waiting]
+        self._sent += waiting
+        waiting.clear()
+        return messages
+
+    def give_up(self, line: str) -> None:
+        """This line is not wanted any more: it is not tried again."""
+        kept = [each for each in self._refused if each.line != line.strip()]
+        self._refused = deque(kept, maxlen=AT_MOST)
+        for each in self._sent:
+            if each.line == line.strip():
+                each.is_final, each.left = True, ""
 
     def behavior_of(self, text: str) -> str:
         """The behavior of what the agent says because we asked for it: a line, or a sentence of
         one. Of anything else: "".
         """
-        for number, (line, behavior) in enumerate(self._to_say):
-            if text and line.startswith(text):
-                self._to_say[number] = (line.removeprefix(text).lstrip(), behavior)
-                return behavior
+        text = text.strip()
+        for each in self._sent:
+            if text and each.left.startswith(text):
+                each.left = each.left.removeprefix(text).lstrip()
+                if not each.left:
+                    self._sent.remove(each)
+                return each.behavior
         return ""
 
     def is_ours(self, words: str) -> bool:
         """Whether these confirmed words are not the caller's; each is asked about once."""
-        is_ours = words in self._ours
+        words = words.strip()
+        if words not in self._ours:
+            return False
         self._ours.discard(words)
-        return is_ours
+        for each in self._sent:
+            if each.words == words:
+                self._sent.remove(each)
+                break
+        return True

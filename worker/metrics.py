@@ -125,7 +125,7 @@ class Meters(Collector):
     def note(self, entries: Iterable[record.Entry]) -> None:
         """These go to a call's log."""
         for entry in entries:
-            if counted := self._entries.get(type(entry)):
+            if (counted := self._entries.get(type(entry))) and not _is_noise(entry):
                 counted.inc()
             self._note(entry)
 
@@ -156,6 +156,11 @@ class Meters(Collector):
             yield from each.collect()
         for timer in (self._answer, self._silence, self._stages):
             yield from timer.collect()
+
+
+def _is_noise(entry: record.Entry) -> bool:
+    """Whether this is a turn that never was."""
+    return isinstance(entry, record.Heard) and not entry.text.strip()
 
 
 def _counter(name: str, what: str, *labels: str) -> Counter:

@@ -86,6 +86,7 @@ class Phone:
         self._heard_at = now
         if self._is_missed:
             self._is_missed = False
+            self._common.privacy.sends_again()
             self._common.effects.phone += self._playout.resume()
             self._timers.stop(Timer.REATTACH)
 

@@ -1,14 +1,17 @@
 """The phone of one call, as its owner reaches it: of the streams it has had the newest counts."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 
-from shared.bus import Outlet
+from shared.bus import BusError, Outlet
 from shared.calls import Claim
 from shared.messages import Down, Owned, Up
 from worker import estate
 from worker.means import Means
 from worker.passages import Passages
+
+log = logging.getLogger("worker")
 
 
 class PhoneLine:
@@ -50,6 +53,18 @@ class PhoneLine:
         self._up = self._bus.up(self._call_sid, stream_sid)
         self._down = self._bus.down(self._call_sid, stream_sid)
         self.send(Owned(self._bus.process, self._claim.epoch))
+
+    async def inherit(self) -> None:
+        """What a former owner has left of passages on the stream in use goes as ours does."""
+        stream_sid = self.stream_sid
+        try:
+            left = await estate.hushed(self._bus, self._call_sid, stream_sid)
+        except BusError as exc:
+            extra = {"call_sid": self._call_sid, "error": type(exc).__name__}
+            log.warning("sound of a passage stays", extra=extra)
+            return
+        if stream_sid == self.stream_sid:
+            self._passages.inherit(left)
 
     def listen(self, after: int) -> None:
         """Read what the caller does, from after this entry."""

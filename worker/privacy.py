@@ -6,11 +6,14 @@ agent's sound goes down behind a `Hush`. A sensitive number is masked wherever i
 """
 
 import json
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from shared import record
-from shared.messages import Audio, Down, Hush
+from shared.messages import Audio, Digit, Down, Hush, Up
 from worker.keypad import MASKED
 
 PRIVATE = "(not recorded)"
@@ -37,9 +40,14 @@ class Privacy:
         self._secrets: set[str] = set()
         self._seen: list[int] = []
 
-    def begin(self, *, is_on: bool) -> None:
-        """Go on from a former owner, who may have paused the recording."""
+    def begin(self, seen: Iterable[int], *, is_on: bool) -> None:
+        """Go on from a former owner, who may have paused the recording.
+
+        Args:
+            seen: The caller's entries of passages that it has left, in order.
+        """
         self.is_on = self._lingers = is_on
+        self._seen += seen
 
     def pause(self) -> None:
         self.is_on = self._lingers = True
@@ -52,19 +60,29 @@ class Privacy:
         if len(digits) >= TELLING_DIGITS:
             self._secrets.add(digits)
 
-    def seen(self, sequence: int) -> None:
-        """A caller's entry of a passage was read."""
-        self._seen.append(sequence)
+    def seen(self, sequence: int, message: Up) -> None:
+        """A caller's entry was read for the first time."""
+        if self.is_on and isinstance(message, Audio | Digit):
+            self._seen.append(sequence)
 
-    def to_delete(self, *, keep: int = KEPT_FRAMES) -> tuple[int, ...]:
-        """The caller's entries that may go now, all but so many of the newest."""
-        count = max(0, len(self._seen) - (keep if self.is_on else 0))
+    def to_delete(self, given: float = inf) -> tuple[int, ...]:
+        """The caller's entries that may go now.
+
+        Args:
+            given: The newest entry that an agent has had: of the others, and of those just before
+                it, somebody may still have need.
+        """
+        count = bisect_right(self._seen, given - (KEPT_FRAMES if self.is_on else 0))
         gone, self._seen = self._seen[:count], self._seen[count:]
         return tuple(gone)
 
     def new_phone(self) -> None:
         """On a new stream the numbers begin anew, and what was not heard is sent once more."""
         self._seen.clear()
+        self.sends_again()
+
+    def sends_again(self) -> None:
+        """What was kept for a phone goes down now."""
         self._hushes_once = self._lingers
 
     def heard_out(self) -> None:

@@ -118,6 +118,8 @@ class Session:
         if inherited.down:
             self._phone.use(call.stream_sid)
             self._talk.rejoined(self._loop.time())
+            if inherited.has_hushed:
+                self._tasks.create_task(self._phone.inherit(), name=f"passages:{self.call_sid}")
         else:
             self.attach(call.stream_sid)
 
@@ -202,6 +204,7 @@ class Session:
         if self._conversation is None:
             self._early.append(partial(self.attach, stream_sid))
             return
+        self._phone.forget(self._talk.forgets())
         self._phone.use(stream_sid)
         self._talk.attached(self._loop.time())
         self._phone.listen(after=0)
@@ -236,7 +239,7 @@ class Session:
         if self._conversation is None:
             self._early.append(partial(self.change, change, order))
         elif not self._over.is_set():
-            self._talk.change(change, order)
+            self._talk.change(change, self._loop.time(), order)
             self._act()
 
     @bulkhead

@@ -62,6 +62,7 @@ class Terms:
     mark_prefix: str = "1"
     uses_flux: bool = False
     call_sid: str = ""
+    is_takeover: bool = True  # False: it rings, perhaps not for the first time
     tools: tuple[str, ...] = ()  # those of ours that the agent may call
     own_tools: Mapping[str, str] = field(default_factory=dict)  # the operator's: name -> filler
     transfers: Mapping[str, str] = field(default_factory=dict, repr=False)  # name -> number or SIP
@@ -91,3 +92,5 @@ class Inherited:
     echoes: Sequence[tuple[str, int]] = ()  # marks that it has echoed, with their time
     cursor: int = 0  # newest caller entry that the former owner had read
     age_s: float = 0.0  # since the call began
+    spoken: Sequence[int] = ()  # caller entries with sound or keys, the latest of that phone's
+    has_hushed: bool = False  # some sound of passages still lies in what was sent

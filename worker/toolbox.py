@@ -21,6 +21,7 @@ from shared.logs import place
 from worker.schema import BadArguments, read_json
 from worker.tools import (
     BUILT_IN,
+    DONE,
     TRANSFER_CALL,
     BadTools,
     CallInfo,
@@ -37,9 +38,6 @@ log = logging.getLogger("worker")
 
 # A function may return what orjson knows besides JSON: dates, dataclasses, Enums; and any keys.
 _JSON = orjson.OPT_NON_STR_KEYS
-
-DONE = '{"ok": true}'
-"""What the agent is told of a function that returns nothing."""
 
 NO_SUCH = "there is no such function"
 

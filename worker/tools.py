@@ -332,6 +332,9 @@ BUILT_IN: dict[str, dict[str, Any]] = {
 
 # -- what they answer ---------------------------------------------------------------
 
+DONE = '{"ok": true}'
+"""The answer of a function that was done, and has nothing to say."""
+
 
 def failed(why: str) -> str:
     """The answer of a function that did not do what it was asked."""

@@ -135,7 +135,7 @@ class Driver:
 
     def change(self, change: Change, order: str = "") -> None:
         """A function, or an operator, wants something done."""
-        self.conversation.change(change, order)
+        self.conversation.change(change, self.now, order)
         self._take()
 
     def beat(self) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from shared.bus import Registry, open_bus
 from shared.calls import Call, Claim, Ringing, State
-from shared.messages import Audio
-from worker.estate import end_before_us, inherit, is_stale
+from shared.messages import Audio, Digit, Down, Hush, Mark, Up
+from worker.estate import end_before_us, hushed, inherit, is_stale
 from worker.terms import Terms
 
 TERMS = Terms("{}", ring_s=0.5, reattach_s=0.1)
@@ -91,3 +91,24 @@ async def test_a_call_is_as_old_as_its_first_dispatch(
 async def test_a_call_that_redis_has_forgotten_is_as_old_as_its_dispatch(redis: str) -> None:
     async with open_bus(redis, "w1") as bus:
         assert (await inherit(bus, claim(60), Call())).age_s >= 60
+
+
+UPS: list[Up] = [Audio(b"\xff"), Mark("a"), Digit("1"), Audio(b"\xff")]
+DOWNS: list[Down] = [Hush(1), Audio(b"\x01"), Hush(1), Mark("a"), Audio(b"\x02"), Hush(0)]
+
+
+async def test_what_a_former_owner_has_left_of_a_passage_is_found(redis: str) -> None:
+    async with open_bus(redis, "w1") as bus:
+        await Registry(bus).dispatch(claim(60).ringing, max_sessions=9, recording_ttl_s=60)
+        await Registry(bus).attach("CA1", "MZ1")
+        for number, up in enumerate(UPS, 1):
+            bus.up("CA1", "MZ1").send(f"{number}-0", up)
+        for number, down in enumerate(DOWNS, 1):
+            bus.down("CA1", "MZ1").send(f"7-{number}", down)
+        await bus.flush()
+        found = await inherit(bus, claim(60), Call(stream_sid="MZ1"))
+        ids = await hushed(bus, "CA1", "MZ1")
+
+        assert await hushed(bus, "CA1", "MZ2") == []
+    assert (found.spoken, found.has_hushed) == ([1, 3, 4], True)
+    assert ids == ["7-2"]

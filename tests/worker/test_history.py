@@ -21,8 +21,10 @@ from shared.record import (
     Lost,
     Onset,
     Over,
+    Paused,
     Pressed,
     Released,
+    Resumed,
     Said,
     Taken,
     ToolAnswered,
@@ -74,6 +76,18 @@ def test_a_turn_is_one_message() -> None:
         ("user", "What cars do you have? Electric ones."),
         ("assistant", "We have three cars here. All red."),
     ]
+
+
+def test_a_passage_is_known_by_its_caller_entries_on_the_newest_stream() -> None:
+    paused = (ATTACHED, Paused(10), Paused(20), Resumed(30), Resumed(40), Paused(50))
+
+    assert past_of(*paused[:-1]).passages == ((10, 30),)
+    assert not past_of(*paused[:-1]).is_private
+    past = past_of(*paused)
+    assert past.is_private
+    assert [n for n in (10, 11, 30, 31, 50, 51, 99) if past.is_in_passage(n)] == [11, 30, 51, 99]
+    assert past_of(*paused, Attached("MZ2", "e"), Resumed(7)).passages == ((0, 7),)
+    assert past_of(*paused, Resumed(60), Attached("MZ2", "e")).passages == ()
 
 
 def test_a_noise_is_no_turn() -> None:

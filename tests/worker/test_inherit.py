@@ -198,6 +198,16 @@ def test_a_phone_that_goes_on_is_there() -> None:
     assert call.over == ""
 
 
+def test_a_call_that_ended_and_rings_anew_ends_in_the_log_again() -> None:
+    log = (record.Taken("w", 1), record.Over("phone did not come"), record.Taken("x", 2))
+    call = Driver(inherited=inherited(*log), is_takeover=False)
+    call.attach()
+    call.conversation.hung_up("caller hung up")
+    call._take()
+
+    assert entries(call, record.Over) == [record.Over("caller hung up", 0)]
+
+
 def test_a_call_whose_end_was_logged_is_not_ended_twice() -> None:
     call = rejoined(*HELLO, record.Over("caller hung up"), down=HELLO_SOUND)
     call.conversation.hung_up("caller hung up")

@@ -33,12 +33,12 @@ def test_the_same_waits_only_once() -> None:
     assert injections.ready() == ["a"]
 
 
-def test_of_what_is_early_the_newest_eight_are_kept() -> None:
+def test_of_what_is_early_the_newest_sixteen_are_kept() -> None:
     injections = Injections()
-    for number in range(10):
-        injections.send(str(number))
+    for letter in "abcdefghijklmnopqr":
+        injections.send(letter)
 
-    assert injections.ready() == list("23456789")
+    assert injections.ready() == list("cdefghijklmnopqr")
 
 
 def test_without_an_agent_words_wait_for_the_next(injections: Injections) -> None:
@@ -62,10 +62,48 @@ def test_what_is_taken_back_is_not_sent() -> None:
 def test_refused_words_are_tried_once_more(injections: Injections) -> None:
     injections.send("a")
 
-    assert injections.refuse()
+    assert injections.refuse() is None
     assert injections.again() == ["a"]
-    assert not injections.refuse()
+    assert injections.refuse() == ""
     assert injections.again() == []
+
+
+def test_all_that_were_refused_are_tried_once_more_in_order(injections: Injections) -> None:
+    for letter in "abc":
+        injections.send(letter, line=f"{letter} is said.")
+    assert [injections.refuse() for _ in "abc"] == [None] * 3
+
+    assert injections.again() == ["a", "b", "c"]
+    assert [injections.refuse() for _ in "abcd"] == ["c is said.", "b is said.", "a is said.", ""]
+
+
+def test_what_the_agent_has_taken_is_not_what_it_refuses(injections: Injections) -> None:
+    injections.send("a", line="One moment.")
+    injections.send("b", words="Yes.")
+    injections.send("c", line="A is here. So is B.")
+    assert injections.behavior_of("One moment.") == "bridge"
+    assert injections.behavior_of("A is here.") == "bridge"
+    assert injections.is_ours("Yes.")
+
+    assert injections.refuse() == ""
+    assert injections.again() == []
+
+
+def test_a_line_is_known_though_the_agent_trims_it(injections: Injections) -> None:
+    injections.send("a", line=" One moment.  I ask. ", behavior="injected")
+
+    assert injections.behavior_of("One moment. ") == "injected"
+    assert injections.behavior_of(" I ask.") == "injected"
+    assert injections.behavior_of("I ask.") == ""
+
+
+def test_a_line_that_waits_for_the_next_agent_is_known_when_that_says_it() -> None:
+    injections = Injections()
+    injections.send("a", line="One moment.")
+    injections.lost()
+
+    assert injections.ready() == ["a"]
+    assert injections.behavior_of("One moment.") == "bridge"
 
 
 def test_an_early_one_that_is_refused_is_tried_once_more_too() -> None:
@@ -73,7 +111,7 @@ def test_an_early_one_that_is_refused_is_tried_once_more_too() -> None:
     injections.send("a")
     injections.ready()
 
-    assert injections.refuse()
+    assert injections.refuse() is None
     assert injections.again() == ["a"]
 
 
@@ -84,16 +122,30 @@ def test_what_was_not_refused_is_not_repeated(injections: Injections) -> None:
 
 
 def test_a_refusal_out_of_the_blue_is_nothing(injections: Injections) -> None:
-    assert not injections.refuse()
+    assert injections.refuse() == ""
     assert injections.again() == []
 
 
-def test_a_refused_one_may_be_given_up(injections: Injections) -> None:
-    injections.send("a")
+def test_a_line_may_be_given_up_before_it_is_refused_or_after(injections: Injections) -> None:
+    for letter in "ab":
+        injections.send(letter, line=f"{letter} is said.")
+    injections.give_up("b is said.")
+    assert injections.refuse() == "b is said."
+    assert injections.refuse() is None
+    injections.give_up("a is said.")
+
+    assert injections.again() == []
+
+
+def test_one_that_is_given_up_takes_no_other_with_it(injections: Injections) -> None:
+    for letter in "ab":
+        injections.send(letter, line=f"{letter} is said.")
     injections.refuse()
-    injections.forget_refused()
+    injections.refuse()
+    injections.give_up("b is said.")
 
-    assert injections.again() == []
+    assert injections.again() == ["a"]
+    assert injections.behavior_of("a is said.") == "bridge"
 
 
 def test_words_that_come_back_are_ours_once(injections: Injections) -> None:

@@ -1,6 +1,7 @@
 """An answering machine takes the call: it is told the message to its end, and nothing else."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.worker.driver import (
     talking,
     words,
 )
+from worker.changes import Pause, Say, Update
 from worker.history import fold
 from worker.machine import GREETS_AT_MOST_S, MACHINE
 from worker.terms import Inherited, State
@@ -203,6 +205,33 @@ def test_told_twice_it_is_the_same_machine() -> None:
     assert call.over == ""
 
 
+@pytest.mark.parametrize("by", [BEEP, "machine_start"])
+def test_neither_words_nor_changes_are_for_a_machine(by: str) -> None:
+    call = answered(by)
+    call.change(Say("Are you still interested?"), "o 1")
+    call.change(Update("prompt", "He is a member."), "o 2")
+    call.change(Pause(), "o 3")
+    call.listen(2.1)
+    call.says(WELCOME, APPLIED)
+
+    assert [each["type"] for each in call.told()] == ["Settings"]
+    refusal = "an answering machine has taken the call"
+    assert call.outcomes == [("o 1", refusal), ("o 2", refusal), ("o 3", "")]
+
+
+def test_nor_are_those_that_were_under_way() -> None:
+    call = Driver(settings=SETTINGS, voicemail=MESSAGE)
+    call.attach()
+    call.change(Say("Are you still interested?"), "o 1")
+    call.change(Update("prompt", "He is a member."), "o 2")
+    call.conversation.answered(BEEP, call.now)
+    call._take()
+    has_told(call)
+
+    assert [each["type"] for each in call.told()] == ["Settings"]
+    assert {refusal for _, refusal in call.outcomes} == {"an answering machine has taken the call"}
+
+
 def test_a_transfer_under_way_is_called_off() -> None:
     call = talking(
         settings=SETTINGS, voicemail=MESSAGE, tools=("transfer_call",), transfers={"a": "+1555"}
@@ -256,6 +285,20 @@ def test_a_successor_begins_the_message_anew() -> None:
     assert told[0]["agent"]["greeting"] == MESSAGE
     assert "context" not in told[0]["agent"]
     assert call.over == MACHINE
+
+
+def test_a_successor_hears_the_greeting_to_its_end() -> None:
+    past = log(Taken("w1", 1), AnsweredBy("machine_start"), Taken("w2", 2))
+    call = Driver(inherited=replace(past, cursor=70), settings=SETTINGS, voicemail=MESSAGE)
+    call.conversation.rejoined(call.now)
+    call._take()
+    assert call.listens_after == [70]
+
+    call.speak_up(12)
+    assert call.over == ""
+    call.listen(2.1)
+
+    assert call.connects == 1
 
 
 def test_a_successor_of_one_that_has_told_it_all_only_waits_for_the_end() -> None:

@@ -30,6 +30,8 @@ def noted(*entries: record.Entry) -> dict[str, float]:
         (record.Onset(7, barge_in=True), {"barge_ins_total": 1.0}),
         (record.Onset(7), {}),
         (record.Heard("Hello.", 7), {"caller_turns_total": 1.0}),
+        (record.Heard("", 7), {}),  # a noise
+        (record.Heard(" ", 7), {}),
         (record.Configured("{}", "request"), {"agent_sessions_total": 1.0}),
         (record.ToolAsked("1", "end_call", "{}", 1, 7), {"functions_asked_total": 1.0}),
         (record.ToolAnswered("1", "end_call", "{}", 7), {"functions_answered_total": 1.0}),

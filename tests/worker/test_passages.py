@@ -27,6 +27,18 @@ async def test_hushed_sound_is_deleted_when_its_edge_has_read_it(redis: str) -> 
         assert left(redis, down.key) == [Audio(b"a"), Hush(1), Hush(0), Audio(b"c")]
 
 
+async def test_so_is_what_a_former_owner_has_sent(redis: str) -> None:
+    async with open_bus(redis, "worker-2") as bus:
+        down, passages = bus.down("CA1", "MZ1"), Passages(lambda: 100.0)
+        for number, message in enumerate(SENT, 1):
+            down.send(f"1-{number}", message)
+        passages.inherit(["1-3"])
+        passages.delete(down, 105.0)
+        await bus.flush()
+
+        assert left(redis, down.key) == [Audio(b"a"), Hush(1), Hush(0), Audio(b"c")]
+
+
 def left(redis: str, key: str) -> list[Down | None]:
     with Redis.from_url(redis) as client:
         return [DOWN.unpack(fields[b""]) for _, fields in client.xrange(key)]

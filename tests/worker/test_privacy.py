@@ -7,6 +7,7 @@ from shared.messages import Audio, Digit, Hush
 from tests.worker.driver import (
     APPLIED,
     DONE,
+    LOUD_FRAME,
     ONSET,
     SETTINGS,
     WELCOME,
@@ -123,6 +124,23 @@ def test_sound_of_a_passage_that_another_phone_is_sent_again_is_hushed_again() -
     assert any(isinstance(each, Hush) for each in call.sent_down())
 
 
+def test_so_is_what_waits_for_a_phone_that_seemed_gone() -> None:
+    call = paused()
+    call.wait(5.1)
+    call.beat()
+    call.says(sentence("Your card?"), SOUND)
+    call.change(Resume())
+    call.beat()
+    assert call.sent_down() == []
+
+    call.frame()
+
+    down = call.sent_down()
+    sounds = [number for number, each in enumerate(down) if isinstance(each, Audio)]
+    assert sounds
+    assert all(isinstance(down[number - 1], Hush) for number in sounds)
+
+
 def test_the_caller_s_frames_are_deleted_once_nobody_needs_to_listen_to_them_again() -> None:
     call = paused()
     call.listen(3)
@@ -141,6 +159,43 @@ def test_the_caller_s_frames_are_deleted_once_nobody_needs_to_listen_to_them_aga
     assert call.forgotten == list(range(1, 251))
 
 
+def test_what_no_agent_has_had_yet_stays_for_the_next() -> None:
+    call = paused()
+    call.listen(1)
+    call.loses_agent("closed 1006")
+    call.listen(4, LOUD_FRAME)
+    call.beat()
+    assert call.forgotten == []
+
+    call.says(WELCOME, APPLIED)
+    call.beat()
+    assert call.forgotten == []  # it follows at twice the speed of speech
+
+    call.says(ONSET, words("4111"))
+    call.listen(4.5)
+    call.beat()
+    assert call.forgotten == list(range(1, call.sequence - 99))
+
+
+def test_frames_that_are_read_again_are_deleted_once_and_those_before_the_passage_never() -> None:
+    call = talking()
+    call.listen(3)
+    call.says(ONSET)
+    call.change(Pause())
+    call.speak_up(2)
+    call.loses_agent("closed 1006")
+    after = call.listens_after[-1]
+    for number in range(after + 1, call.sequence + 1):
+        call.conversation.from_caller(number, Audio(LOUD_FRAME, number * 20), call.now)
+    call.says(WELCOME, APPLIED, ONSET, words("4111"))
+    call.change(Resume())
+    call.listen(4)
+    call.beat()
+
+    assert after < 150
+    assert call.forgotten == list(range(151, 251))
+
+
 def test_none_of_them_outlives_the_call() -> None:
     call = paused()
     call.listen(1)
@@ -149,6 +204,49 @@ def test_none_of_them_outlives_the_call() -> None:
 
     assert call.over
     assert call.forgotten == list(range(1, 51))
+
+
+def taken_over(*more: record.Entry) -> Driver:
+    """A call whose phone was on in a passage, after entry 100, when its owner died."""
+    log = [record.Attached("MZ1", "e"), record.Configured(SETTINGS, "r"), record.Paused(100), *more]
+    call = Driver(
+        inherited=Inherited(
+            log=[(0, each) for each in log],
+            down=[Audio(SOUND)],
+            cursor=290,
+            spoken=[number for number in range(60, 321) if number != 200],
+        )
+    )
+    call.conversation.rejoined(call.now)
+    call._take()
+    call.sequence = 290
+    for _ in range(30):
+        call.frame()
+    call.says(WELCOME, APPLIED)
+    call.listen(1)
+    call.beat()
+    return call
+
+
+def test_what_a_dead_owner_has_left_of_a_passage_is_deleted_by_the_next() -> None:
+    call = taken_over()
+
+    gone = range(101, call.sequence - 99)
+    assert call.forgotten == [number for number in gone if number != 200]
+
+
+def test_so_is_what_is_left_of_one_that_was_over_by_then() -> None:
+    call = taken_over(record.Resumed(250))
+
+    assert call.forgotten == [number for number in range(101, 251) if number != 200]
+
+
+def test_a_phone_that_leaves_a_stream_leaves_nothing_of_a_passage_there() -> None:
+    call = paused()
+    call.listen(1)
+    call.loses_agent("closed 1006")
+
+    assert call.conversation.forgets() == tuple(range(1, 51))
 
 
 # -- numbers ------------------------------------------------------------------------

@@ -240,6 +240,56 @@ def test_words_that_come_into_the_caller_s_turn_are_not_done() -> None:
     assert call.outcomes == [("o 1", "it was not said: somebody was speaking")]
 
 
+def test_all_that_is_refused_at_once_is_tried_again_and_told_of() -> None:
+    call = steered()
+    call.says(ONSET)
+    for number in range(8):
+        call.change(Say(f"{number} is said."), f"o {number}")
+    call.forget()
+    call.says(*[REFUSED] * 8, words("Yes."))
+    assert [each["message"][0] for each in call.told()] == list("01234567")
+
+    call.says(*(sentence(f"{number} is said.") for number in range(7)), ONSET, REFUSED)
+
+    refused = ("o 7", "it was not said: somebody was speaking")
+    assert call.outcomes == [*((f"o {number}", "") for number in range(7)), refused]
+
+
+def test_words_that_are_said_without_the_spaces_around_them_are_done() -> None:
+    call = steered()
+    call.change(Say(" One moment. "), "o 1")
+    call.says(sentence("One moment."), b"\x11" * 800)
+
+    assert call.outcomes == [("o 1", "")]
+
+
+def test_a_line_of_ours_that_is_refused_is_no_order_s() -> None:
+    call = ending()
+    call.listen(4.2)
+    call.says(ONSET, REFUSED, words("Wait, one more thing."))
+    call.change(Say("One moment."), "o 1")
+    call.says(REFUSED)
+    assert call.outcomes == []
+
+    call.says(words("Yes."), sentence("One moment."), b"\x11" * 800)
+
+    assert call.outcomes == [("o 1", "")]
+
+
+def test_words_of_which_nothing_comes_do_not_hold_the_call_up_for_ever() -> None:
+    call = steered()
+    call.change(Say("One moment."), "o 1")
+    call.listen(14.9)
+    call.beat()
+    assert call.outcomes == []
+    call.listen(0.2)
+    call.beat()
+
+    refusal = "the agent has not said it so far: whether it will is not known"
+    assert call.outcomes == [("o 1", refusal)]
+    assert call.conversation.is_quiet_moment
+
+
 # -- when it cannot be ----------------------------------------------------------------
 
 

@@ -65,6 +65,7 @@ def terms_of(claim: Claim, agent: AgentFile, settings: Settings, toolbox: Toolbo
         mark_prefix=f"{claim.epoch:x}",
         uses_flux=agent.uses_flux,
         call_sid=ringing.call_sid,
+        is_takeover=claim.is_takeover,
         tools=bridge.tools,
         own_tools=own,
         transfers=bridge.transfers,

@@ -77,9 +77,13 @@ class Document:
     def must(self, is_good: bool, where: Where, wanted: str) -> None:
         """Refuse the file for what one of its fields holds, if that is not good."""
         if not is_good:
-            name = ".".join(str(step) for step in where)
-            place = f"{self.path}:{self._line(where)}"
-            raise BadAgentFile(f"{place}: {name + ': ' if name else ''}{wanted}")
+            raise self.fault(where, wanted)
+
+    def fault(self, where: Where, wanted: str) -> BadAgentFile:
+        """What is wrong with one of the file's fields, and on which line."""
+        name = ".".join(str(step) for step in where)
+        place = f"{self.path}:{self._line(where)}"
+        return BadAgentFile(f"{place}: {name + ': ' if name else ''}{wanted}")
 
     def must_know(self, name: Any, known: Sequence[str], where: Where, what: str) -> None:
         """Refuse the file for a name that is not among those known, with the nearest of them."""

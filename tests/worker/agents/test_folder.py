@@ -209,6 +209,24 @@ def test_who_wants_a_number_that_another_has_is_refused(folder: Folder, agent_fi
     assert greetings(folder) == {"default": "A2", "new": "N", "sales": "S2"}
 
 
+@pytest.mark.parametrize(
+    "now", ["agent: [\n", "", "bridge: 7\n", "agent: {}\nbridge: {numbers: ['+1555'], tols: 1}\n"]
+)
+def test_a_number_that_moves_away_from_a_file_which_is_broken_meanwhile_stays_there(
+    folder: Folder, agent_file: Write, caplog: pytest.LogCaptureFixture, now: str
+) -> None:
+    z = agent_file(agent("Z", TWO), "z.yaml")
+    settle(folder)
+    b = agent_file(agent("B", TWO), "b.yaml")
+    agent_file(now, "z.yaml")
+    agent_file(agent("S2", ONE), "sales.yaml")
+    settle(folder)
+
+    assert greetings(folder) == {"default": "A", "sales": "S2", "z": "Z"}
+    reasons = [vars(each)["reason"] for each in caplog.records if "refused" in each.message]
+    assert reasons[1:] == [f"{z}: bridge.numbers: this number is answered by {b} as well"]
+
+
 def test_a_file_that_is_replaced_by_another_of_the_same_size_and_age_is_seen(
     folder: Folder, tmp_path: Path, agent_file: Write
 ) -> None:

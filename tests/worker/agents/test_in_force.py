@@ -1,6 +1,7 @@
 """A call that is taken over goes on with the agent that it began with."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from shared.calls import Claim, Ringing
@@ -54,6 +55,14 @@ def test_the_rules_of_a_call_are_those_it_began_with(agent_file: Write) -> None:
     assert (terms.goodbye, terms.idle_s) == ("Old bye.", 0)
     assert (terms.uses_flux, terms.utterance_s) == (True, 10.0)
     assert terms.bridge == configured(before).bridge
+
+
+def test_a_conversation_is_told_whether_its_call_was_anothers(agent_file: Write) -> None:
+    agent, _ = files(agent_file)
+    rings = replace(CLAIM, is_takeover=False)
+
+    told = [terms_of(each, agent, Settings(), BOX).is_takeover for each in (CLAIM, rings)]
+    assert told == [True, False]
 
 
 def test_where_people_are_reached_and_sounds_are_as_they_are_now(agent_file: Write) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from deepgram import DeepgramClient
 from deepgram.environment import DeepgramClientEnvironment
@@ -102,8 +103,9 @@ async def test_the_stand_ins_route_is_where_the_sdk_asks() -> None:
         environment = DeepgramClientEnvironment(
             base=base, production=server.base_url, agent=server.base_url, agent_rest=base
         )
-        client = DeepgramClient(api_key="k", environment=environment)
-        get = client.voice_agent.configurations.get
-        answer = await asyncio.to_thread(get, project_id="p", agent_id=ID)
+        with httpx.Client() as http:
+            client = DeepgramClient(api_key="k", environment=environment, httpx_client=http)
+            get = client.voice_agent.configurations.get
+            answer = await asyncio.to_thread(get, project_id="p", agent_id=ID)
 
     assert answer.agent_id == ID

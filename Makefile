@@ -6,7 +6,7 @@
 # make soak   the same with 10,000 dropped calls and a minute of talk after each fault: 20 minutes
 # make fuzz   whatever can be sent to what reads foreign messages, a minute each, then more of each property
 # make attacks every way in that is none, tried on a real edge: what each got
-# make bench  load figures against the plain one-process server: ten minutes, a report in bench/
+# make bench  load figures against the plain one-process server: twelve minutes, a report in bench/
 
 PYTHON ?= python3
 VENV := .venv

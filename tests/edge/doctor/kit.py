@@ -122,12 +122,14 @@ class Proxy:
 
 def _carry(client: ssl.SSLSocket, edge: socket.socket) -> None:
     """Both ways, until one side closes: in one thread, since TLS is not for two."""
+    client.settimeout(0.2)  # what has come may be TLS's own, and nothing to read
     while True:
         waiting = [client] if client.pending() else select.select([client, edge], [], [])[0]
         for source in waiting:
-            if not (data := source.recv(65536)):
-                return
-            (edge if source is client else client).sendall(data)
+            with suppress(TimeoutError):
+                if not (data := source.recv(65536)):
+                    return
+                (edge if source is client else client).sendall(data)
 
 
 @contextmanager

@@ -260,14 +260,15 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
 
 
 _ACCOUNT = re.compile("AC[0-9a-fA-F]{32}")
-_NUMBER = re.compile(r"\+[1-9][0-9]{4,14}")
+NUMBER = r"\+[1-9][0-9]{4,14}"
+"""What a phone number looks like, E.164."""
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def is_number(text: str) -> bool:
     """Whether this is a phone number as Twilio takes it: E.164."""
-    return _NUMBER.fullmatch(text) is not None
+    return re.fullmatch(NUMBER, text) is not None
 
 
 def _is_file(path: str) -> bool:

@@ -11,11 +11,11 @@ from os.path import isfile
 from types import UnionType
 from typing import Annotated, Any, get_type_hints
 
+from shared.settings import NUMBER
 from worker.agents.document import Document
 from worker.toolbox import Toolbox
 from worker.tools import BUILT_IN, TRANSFER_CALL
 
-NUMBER = r"\+[1-9][0-9]{4,14}"
 SIP = r"sips?:[^\s<>\"]+@[^\s<>\"]+"
 
 # E.164, or an address of SIP.

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from worker.agents.bridge import NUMBER, SIP, described
+from shared.settings import NUMBER
+from worker.agents.bridge import SIP, described
 from worker.tools import BUILT_IN
 
 _TEXT: dict[str, Any] = {"type": "string"}

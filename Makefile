@@ -23,7 +23,7 @@ demo: $(READY)
 	@$(BIN)/python -m sim demo
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 4 --dist loadfile
 
 check: $(READY)
 	@$(BIN)/ruff format --check .

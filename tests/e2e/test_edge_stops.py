@@ -6,6 +6,8 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from shared.record import Attached, Lost
 from shared.sound import RATE
 from sim.faults.sound import heard_whole, played
@@ -104,6 +106,7 @@ async def test_callers_of_an_edge_that_is_told_to_stop_are_moved_when_nobody_spe
 CALLERS = 12
 
 
+@pytest.mark.alone
 async def test_an_edge_full_of_callers_is_empty_in_seconds(port: int, tmp_path: Path) -> None:
     """They are in all moments: some listen, some speak, some wait."""
     turns = (turn(ASK, LONG), turn(NEXT, PRICE))

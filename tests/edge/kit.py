@@ -156,6 +156,22 @@ class Worker:
     async def beat(self, places: int) -> None:
         await self.registry.renew([], places=places, draining=False)
 
+    @asynccontextmanager
+    async def beating(self, places: int = 10) -> AsyncIterator[None]:
+        """It lives for as long as the block takes."""
+
+        async def keep_on() -> None:
+            while True:
+                await self.beat(places)
+                await asyncio.sleep(0.3)
+
+        await self.beat(places)
+        task = asyncio.create_task(keep_on())
+        try:
+            yield
+        finally:
+            task.cancel()
+
     async def claim(self) -> Claim:
         await self.beat(places=10)
         claim = await eventually(self.registry.claim)

@@ -63,20 +63,13 @@ async def on_the_phone(
         calling.cancel()
 
 
-async def beating(worker: Worker) -> None:
-    while True:
-        await worker.beat(places=10)
-        await asyncio.sleep(0.3)
-
-
 @asynccontextmanager
 async def serving(worker: Worker) -> AsyncIterator[None]:
     """The worker lives for so long, and then is gone without a word."""
-    task = asyncio.create_task(beating(worker))
     try:
-        yield
+        async with worker.beating():
+            yield
     finally:
-        task.cancel()
         worker.registry.retire()
         await worker.bus.flush()
 

@@ -317,11 +317,11 @@ async def crowd(edge: Edge, number: int) -> None:
 async def test_a_crowd_at_the_door_leaves_a_live_call_untouched(
     redis: str, edge: Edge, worker: Worker, bystander: Call
 ) -> None:
-    await worker.beat(places=1)  # which the bystander has
     before = await worker.registry.live()
 
-    for wave in range(5):
-        await asyncio.gather(*(crowd(edge, wave * 40 + each) for each in range(40)))
+    async with worker.beating(places=1):  # which the bystander has
+        for wave in range(5):
+            await asyncio.gather(*(crowd(edge, wave * 40 + each) for each in range(40)))
 
     await check_gone(redis, edge, worker, "CA" + "0" * 32)
     assert await worker.registry.live() == before == 1

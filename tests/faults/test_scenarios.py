@@ -19,14 +19,18 @@ assert rows.__all__, "importing the rows registers the scenarios"
 
 SIDE_BY_SIDE = 5
 
-SLACK = 3.5
-"""Here they are played beside each other and beside other tests: `make faults` judges the times."""
+SLACK = 1.6
+"""Here they are played beside each other: `make faults` judges the times."""
 
 IN_GATE = [each for each in SCENARIOS.values() if each.in_gate]
 
 Playing = dict[str, asyncio.Task[Outcome]]
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(180),
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

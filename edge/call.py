@@ -315,8 +315,10 @@ class PhoneCall:
             return []
         match message:
             case Audio() | Mark() | Clear():
-                first = self._hold.before(message) if self._hold.is_on else ()
-                return [self._writer.render(each) for each in (*first, message)]
+                texts = [self._writer.render(message)]
+                if self._hold.is_on:
+                    texts[:0] = map(self._writer.render, self._hold.before(message))
+                return texts
             case Ended(cause):
                 self._end(_Over(cause, ends_call=True))
             case Move():

@@ -7,7 +7,7 @@ fields: anything more is an invalid message to Twilio (warning 31951).
 import re
 from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -33,8 +33,7 @@ class Started:
     parameters: dict[str, str] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One message of a stream that has started, and its sequence number."""
 
     sequence: int
@@ -134,10 +133,8 @@ class Writer:
 
     def render(self, message: Audio | Mark | Clear) -> bytes:
         """The text frame for one message."""
-        match message:
-            case Audio(mulaw):
-                return b'%b%b"}}' % (self._media, b2a_base64(mulaw, newline=False))
-            case Mark(name):
-                return b'%b%b"}}' % (self._mark, name.encode())
-            case Clear():
-                return self._clear
+        if isinstance(message, Audio):
+            return b'%b%b"}}' % (self._media, b2a_base64(message.mulaw, newline=False))
+        if isinstance(message, Mark):
+            return b'%b%b"}}' % (self._mark, message.name.encode())
+        return self._clear

@@ -83,14 +83,15 @@ class Cutter:
         """
         if end < at + 2:
             return OTHER, at, end + 1
-        kind, second = data[at], data[at + 1]
-        length, start = second & 0x7F, at + 2
+        kind, length, start = data[at], data[at + 1] ^ self._mask_bit, at + 2
+        if length >= _MASKED:
+            return None  # no mask where there must be one, or the reverse
         if length >= _IS_16_BIT:
             start += 2 if length == _IS_16_BIT else 8
             if end < start:
                 return OTHER, at, end + 1
             length = int.from_bytes(data[at + 2 : start], "big")
-        if length > self._most or second & _MASKED != self._mask_bit:
+        if length > self._most:
             return None
         if kind in _MESSAGES:
             start += self._mask_bytes

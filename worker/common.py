@@ -34,6 +34,8 @@ class Common:
 
     def take(self) -> Effects:
         """What is to be done since the last call."""
-        effects, self.effects = self.effects, Effects(over=self.effects.over)
+        effects, self.effects = self.effects, Effects()
+        if effects.over:
+            self.effects.over = effects.over
         effects.phone = self.privacy.phone(effects.phone)
         return effects

@@ -10,7 +10,7 @@ too (see `shared.frames`), those of sound that arrive together as one.
 import asyncio
 import os
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from operator import itemgetter
@@ -76,8 +76,12 @@ def _masked(kind: int, payload: bytes) -> bytes:
     return frames.masked(kind, payload, next(_masks), apply_mask)
 
 
-def _joined(messages: Iterable[str | bytes]) -> Iterator[str | bytes]:
+def _joined(messages: Sequence[str | bytes]) -> Iterable[str | bytes]:
     """Sound that goes out together as one message: it is one stream, however it is cut."""
+    return messages if len(messages) == 1 else _runs(messages)
+
+
+def _runs(messages: Iterable[str | bytes]) -> Iterator[str | bytes]:
     for kind, run in groupby(messages, type):
         if kind is bytes:
             yield b"".join(cast(Iterator[bytes], run))

@@ -26,13 +26,12 @@ class ToolCall:
     key: str = field(repr=False)  # the same for the same request in the same turn
 
 
-@dataclass(slots=True)
 class Effects:
-    """What is to be done, each list in order. The log comes before what it speaks of."""
+    """What is to be done, each list in order. The log comes before what it speaks of.
 
-    log: list[record.Entry] = field(default_factory=list)
-    phone: list[Down] = field(default_factory=list)
-    agent: list[str | bytes] = field(default_factory=list)
+    Made anew for each frame, for which nearly all of it stays as the class has it.
+    """
+
     connect: bool = False  # open a new agent socket, in place of the one there is
     disconnect: bool = False  # close the one there is: it is billed
     listen_after: int | None = None  # read the caller's stream again from after this entry
@@ -42,6 +41,11 @@ class Effects:
     outcomes: tuple[tuple[str, str], ...] = ()  # of orders: (order, why not; "": it is done)
     transfer: str = ""  # to whom the caller goes, when the call is over
     over: str = ""  # why the call ended, once it has
+
+    def __init__(self) -> None:
+        self.log: list[record.Entry] = []
+        self.phone: list[Down] = []
+        self.agent: list[str | bytes] = []
 
 
 @dataclass(frozen=True, slots=True)

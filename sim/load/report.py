@@ -11,6 +11,9 @@ LATE_P99_MS = 5.0
 BUSY_CORES = 0.8
 FULL = 0.95
 
+SLOW = 0.8
+"""A core below so much of its best pace shares its hardware with work nobody sees here."""
+
 SATURATED_CORES = 0.95
 """A process with one loop that uses so much of a core cannot do more."""
 
@@ -92,6 +95,7 @@ ROWS = (
     Row("others' largest extra delay, ms", _change),
     *(_cpu_row(role) for role in ROLES),
     Row("others on this machine, cores", lambda result: f"{result.costs.others_cores:.2f}"),
+    Row("pace of a core, of its best", lambda result: f"{result.costs.pace:.0%}"),
     Row("memory a call, KB", lambda result: f"{result.costs.rss_kb:.0f}"),
     Row("Redis commands a call-second", _redis(lambda r: f"{r.costs.redis_commands:.1f}")),
     Row("Redis bytes a call-second", _redis(lambda r: f"{r.costs.redis_bytes:,.0f}")),
@@ -179,5 +183,10 @@ def warnings(result: Result) -> list[str]:
         found.append(
             f"WARNING ({result.target}): other programs used {result.costs.others_cores:.1f} of"
             f" {total:.1f} busy cores"
+        )
+    if result.costs.pace < SLOW:
+        found.append(
+            f"WARNING ({result.target}): a core ran at {result.costs.pace:.0%} of its best pace, as"
+            " one does that shares its hardware: all that needs it took so much longer"
         )
     return found

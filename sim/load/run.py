@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from sim.load.meters import Reading, Redis
+from sim.load.pace import Pace
 from sim.load.plan import Findings, Plan
 from sim.load.targets import Target
 from sim.stack import ROOT
@@ -43,6 +44,8 @@ class Costs:
     redis_bytes: float = 0.0
     redis_memory: float = 0.0
     """What Redis keeps of a call-second, bytes."""
+    pace: float = 1.0
+    """How fast a core was, of the fastest that it can be."""
 
     @property
     def bridge_cpu_ms(self) -> float:
@@ -72,7 +75,9 @@ def measure(target: Target, plan: Plan, watch: Watch) -> Result:
     idle = Reading.take(target.pids, target.redis_port)
     run = _Run(target, plan, watch)
     findings = run.findings()
-    costs = Costs() if run.begun is None else cost(idle, run.begun, run.done, findings.calls)
+    costs = Costs()
+    if run.begun is not None:
+        costs = cost(idle, run.begun, run.done, findings.calls, run.pace.share)
     return Result(target.name, plan.profile, plan.calls, findings, costs, run.is_cut_short)
 
 
@@ -82,6 +87,7 @@ class _Run:
     def __init__(self, target: Target, plan: Plan, watch: Watch) -> None:
         self.begun: Reading | None = None
         self.is_cut_short = False
+        self.pace = Pace()
         self._done: Reading | None = None
         self._target = target
         self._watch = watch
@@ -124,6 +130,8 @@ class _Run:
                     self.begun = self._read_meters()
                 case "measured":
                     self._done = self._read_meters()
+                case "tick" if self.begun and not self._done:
+                    self.pace.look()
                 case "findings":
                     return Findings.of(message)
             self._watch(message)
@@ -134,7 +142,7 @@ class _Run:
         return Reading.take(pids, self._target.redis_port)
 
 
-def cost(idle: Reading, begun: Reading, done: Reading, calls: int) -> Costs:
+def cost(idle: Reading, begun: Reading, done: Reading, calls: int, pace: float = 1.0) -> Costs:
     """What lies between the readings, a call-second or a call."""
     seconds = max(done.at - begun.at, 1e-3)
     call_seconds = max(calls, 1) * seconds
@@ -150,6 +158,7 @@ def cost(idle: Reading, begun: Reading, done: Reading, calls: int) -> Costs:
         redis_commands=traffic.commands / call_seconds,
         redis_bytes=(traffic.bytes_in + traffic.bytes_out) / call_seconds,
         redis_memory=traffic.memory / call_seconds,
+        pace=pace,
     )
 
 

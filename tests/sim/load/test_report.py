@@ -1,6 +1,8 @@
 """Results as a table, as ratios, and as budgets."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,15 @@ def test_a_full_machine_is_said_aloud(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "cores", lambda: 2)
 
     assert "2.0 of 2 cores were busy" in warnings(result(calls=200))[0]
+
+
+def test_a_core_that_is_not_all_ours_is_said_aloud() -> None:
+    quiet = result(others=0.0)
+    slow = replace(quiet, costs=replace(quiet.costs, pace=0.6))
+
+    assert warnings(quiet) == []
+    assert "a core ran at 60% of its best pace" in warnings(slow)[0]
+    assert re.search(r"pace of a core, of its best +60%", table([slow]))
 
 
 def test_others_on_the_machine_are_said_aloud() -> None:

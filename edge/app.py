@@ -16,13 +16,14 @@ from starlette.websockets import WebSocket
 
 from edge import outbound, twiml
 from edge.answers import Answers
-from edge.call import MOVED, PhoneCall
+from edge.call import PhoneCall
 from edge.desk import Desk
 from edge.guard import Guard
 from edge.metrics import Phones
 from edge.twilio import is_sid
 from shared.bus import BusError
-from shared.calls import AGENT_FAILED, INTERNAL_ERROR, NO_WORKER, Call, Outcome, Ringing, State
+from shared.calls import Call, Outcome, Ringing, State
+from shared.causes import Cause
 from shared.messages import HungUp
 from shared.record import DialFailed
 
@@ -118,7 +119,7 @@ class Face:
         """The stream has ended: was that the end, or did the phone only lose its socket?"""
         call_sid = form["CallSid"]
         if form.get("CallStatus") in TERMINAL:
-            await self._hang_up(call_sid, "caller hung up")
+            await self._hang_up(call_sid, Cause.CALLER_HUNG_UP)
             return _xml(twiml.nothing())
         call = await self.desk.registry.call(call_sid)
         if call and call.transfer:
@@ -126,7 +127,7 @@ class Face:
         if call is None or call.state is State.ENDED:
             return _xml(self._last_word(form, call))
         if call.attempts >= ATTEMPTS:
-            await self._hang_up(call_sid, "phone lost")
+            await self._hang_up(call_sid, Cause.PHONE_LOST)
             return _xml(self.answers.fallback)
         token = secrets.token_urlsafe(16)
         await self.desk.registry.add_token(call_sid, token, self.desk.token_s())
@@ -135,9 +136,9 @@ class Face:
 
     def _last_word(self, form: Form, call: Call | None) -> str:
         """What follows a call that is over, or that nobody knows any more."""
-        if call and call.cause == AGENT_FAILED:
+        if call and call.cause == Cause.AGENT_FAILED:
             return self.answers.after_apology
-        is_our_fault = call is not None and call.cause in (NO_WORKER, INTERNAL_ERROR)
+        is_our_fault = call is not None and call.cause in (Cause.NO_WORKER, Cause.INTERNAL_ERROR)
         # Back from a transfer to a call that is forgotten: nobody is there to go on.
         is_our_fault = is_our_fault or form.get("DialCallStatus") in NOT_TALKED
         return self.answers.fallback if is_our_fault else twiml.hang_up()
@@ -213,7 +214,7 @@ class Face:
             with phones.counted(phone):
                 cause = await phone.run()
             self.phones.count(cause)
-            self.moved += cause == MOVED
+            self.moved += cause == Cause.MOVED
         finally:
             if not phones.live:
                 self.is_idle.set()

@@ -26,7 +26,8 @@ from edge.desk import Desk
 from edge.server import CLOSE_WITHIN_S, PhoneWire
 from shared.bulkhead import bulkhead
 from shared.bus import BusError, Outlet
-from shared.calls import INTERNAL_ERROR, NO_WORKER, Outcome, Ringing
+from shared.calls import Outcome, Ringing
+from shared.causes import Cause
 from shared.lines import sound_of
 from shared.logs import place
 from shared.messages import (
@@ -75,9 +76,6 @@ LEAVE_EVERY_S = 3.0
 LOOK_EVERY_S = 0.25
 
 REFUSED = 1008
-
-MOVED = "moved"
-"""Why a stream ended whose call goes on at another edge."""
 
 
 class _Over(Exception):
@@ -169,7 +167,7 @@ class PhoneCall:
         self._next_leaving = now + LEAVE_EVERY_S if self._desk.fleet.is_draining else now
         bus.follow_down(call_sid, stream_sid, self._take)
         log.info("phone attached", extra=extra)
-        over = _Over("edge stopped", ends_call=False)
+        over = _Over(Cause.EDGE_STOPPED, ends_call=False)
         try:
             async with asyncio.TaskGroup() as self._pumps:
                 self._pumps.create_task(self._announce(), name=f"note:{call_sid}")
@@ -193,7 +191,7 @@ class PhoneCall:
         try:
             await self._attach()
         except BusError:
-            raise _Over("redis is away", ends_call=False) from None
+            raise _Over(Cause.REDIS_AWAY, ends_call=False) from None
 
     async def _attach(self) -> None:
         call_sid, stream_sid = self._call_sid, self._stream_sid
@@ -208,7 +206,7 @@ class PhoneCall:
         else:
             self._send_own(Detached(over.cause))
             self._desk.bus.journal(self._call_sid).write(Lost(self._stream_sid, over.cause))
-        if over.cause == MOVED:
+        if over.cause == Cause.MOVED:
             self._desk.registry.moved(self._call_sid)
         self._desk.bus.release(self._up.key)
 
@@ -220,7 +218,7 @@ class PhoneCall:
     def fail(self, exc: Exception) -> None:
         """A fault of ours: the phone may come back, to another edge or on another socket."""
         log.error("phone failed", extra={"call_sid": self._call_sid, "reason": place(exc)})
-        self._end(_Over(INTERNAL_ERROR, ends_call=False))
+        self._end(_Over(Cause.INTERNAL_ERROR, ends_call=False))
 
     async def _until_over(self) -> None:
         raise await self._over
@@ -266,7 +264,7 @@ class PhoneCall:
         """One text frame; "" for a binary one, which Twilio never sends."""
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
-            raise _Over(f"socket closed {message.get('code', 1005)}", ends_call=False)
+            raise _Over(f"{Cause.SOCKET_CLOSED} {message.get('code', 1005)}", ends_call=False)
         return message.get("text") or ""
 
     def _parse(self, text: str | bytes) -> twilio.Started | twilio.Received | None:
@@ -277,7 +275,7 @@ class PhoneCall:
             if self._rubbish == 1:
                 log.warning("bad message", extra={"reason": str(bad)})
             if self._rubbish >= RUBBISH_IN_A_ROW:
-                raise _Over("nothing but rubbish", ends_call=False) from None
+                raise _Over(Cause.RUBBISH, ends_call=False) from None
             return None
         self._rubbish = 0
         return parsed
@@ -315,14 +313,12 @@ class PhoneCall:
             return []
         match message:
             case Audio() | Mark() | Clear():
-                texts = [self._writer.render(message)]
-                if self._hold.is_on:
-                    texts[:0] = map(self._writer.render, self._hold.before(message))
-                return texts
+                ahead = self._hold.before(message) if self._hold.is_on else ()
+                return [*map(self._writer.render, ahead), self._writer.render(message)]
             case Ended(cause):
                 self._end(_Over(cause, ends_call=True))
             case Move():
-                self._end(_Over(MOVED, ends_call=False))
+                self._end(_Over(Cause.MOVED, ends_call=False))
             case Owned(worker):
                 if self._owner:
                     self._next_leaving = 0.0  # the new owner has not been asked
@@ -337,11 +333,11 @@ class PhoneCall:
             await asyncio.sleep(LOOK_EVERY_S)
             now = loop.time()
             if len(self._queue) > BACKLOG:
-                raise _Over("phone too slow", ends_call=False)
+                raise _Over(Cause.PHONE_TOO_SLOW, ends_call=False)
             if now - self._last_frame > SILENT_AFTER_S:
-                raise _Over("no frames", ends_call=False)
+                raise _Over(Cause.NO_FRAMES, ends_call=False)
             if self._desk.fleet.blind_for(now) > BLIND_FOR_S:
-                raise _Over("redis is away", ends_call=False)
+                raise _Over(Cause.REDIS_AWAY, ends_call=False)
             self._see_to_service(now)
             self._see_to_leaving(now)
 
@@ -353,14 +349,15 @@ class PhoneCall:
             return
         ours.unserved(now, had_owner=bool(self._owner))
         if ours.is_hopeless(now):
-            self._desk.registry.abandon(self._call_sid, NO_WORKER)
-            raise _Over(NO_WORKER, ends_call=True)
+            self._desk.registry.abandon(self._call_sid, Cause.NO_WORKER)
+            raise _Over(Cause.NO_WORKER, ends_call=True)
         if ours.is_to_offer(now) and self._desk.bus.is_up:
             self._pumps.create_task(self._offer_again(), name=f"offer:{self._call_sid}")
         self._put(ours.ask())
         if ours.is_due(now):
             log.warning("caller asked for patience", extra={"call_sid": self._call_sid})
-            self._desk.bus.journal(self._call_sid).write(Trouble("edge", NO_WORKER, fatal=False))
+            trouble = Trouble("edge", Cause.NO_WORKER, fatal=False)
+            self._desk.bus.journal(self._call_sid).write(trouble)
             self._put(ours.say(now))
 
     async def _offer_again(self) -> None:
@@ -378,7 +375,7 @@ class PhoneCall:
             return
         self._next_leaving = now + LEAVE_EVERY_S
         if fleet.is_late(now):
-            raise _Over(MOVED, ends_call=False)
+            raise _Over(Cause.MOVED, ends_call=False)
         if self._owner:
             leaving = Leaving(self._call_sid, self._stream_sid)
             self._desk.bus.note(self._owner, self._call_sid, leaving)

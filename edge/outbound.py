@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from edge.desk import Desk
 from shared.calls import Ringing, State, is_machine
+from shared.causes import Cause
 from shared.messages import Answered
 from shared.record import AnsweredBy
 
@@ -52,7 +53,7 @@ def is_ours(form: Mapping[str, str]) -> bool:
 def end_of(form: Mapping[str, str]) -> str:
     """Why a call is over, as its last status says; one that nobody has taken, in Twilio's word."""
     status = form["CallStatus"]
-    return status if is_ours(form) and status != "completed" else "caller hung up"
+    return status if is_ours(form) and status != "completed" else Cause.CALLER_HUNG_UP
 
 
 async def rings(desk: Desk, ringing: Ringing) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from shared.causes import Cause
 from shared.messages import Audio, Clear, Digit, Ended, Mark, Up
 from shared.vocabulary import BadMessage
 
@@ -70,7 +71,7 @@ def parse(text: str | bytes, clock: int = 0) -> Started | Received | None:
             case "start":
                 return _start(event)
             case "stop":
-                return Received(_count(event), Ended("caller hung up"))
+                return Received(_count(event), Ended(Cause.CALLER_HUNG_UP))
             case _:
                 return None
     except _MALFORMED as exc:

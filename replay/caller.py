@@ -12,10 +12,9 @@ from replay.clock import origin
 from replay.playback import Playback, heard_from, heard_ms, quiet_since
 from replay.recording import Stream
 from replay.turns import FRAME_MS, After, Into, Script, Then, hung_up_by_caller
+from shared.causes import Cause
 from shared.messages import Audio, Detached, Digit, Ended, Up
 from shared.sound import SILENT_FRAME
-
-HUNG_UP = "caller hung up"
 
 # An agent that says nothing for so long will not: the caller goes on.
 PATIENCE_MS = 20_000
@@ -74,9 +73,9 @@ class Tape:
     def _after(self, now_ms: float) -> list[Up]:
         """What follows all that was recorded."""
         if not self._is_last:
-            return [Detached("phone lost")]
+            return [Detached(Cause.PHONE_LOST)]
         if now_ms - self._last_ms > PATIENCE_MS:
-            return [Ended(HUNG_UP)]
+            return [Ended(Cause.CALLER_HUNG_UP)]
         self._clock += FRAME_MS
         return [Audio(SILENT_FRAME, self._clock)]
 
@@ -120,7 +119,7 @@ class TurnByTurn:
         self._frame += 1
         if self._begun is None and self._is_time(now_ms, scene):
             if self._turn == len(self._script.utterances):
-                return [Audio(SILENT_FRAME, clock), Ended(HUNG_UP)]
+                return [Audio(SILENT_FRAME, clock), Ended(Cause.CALLER_HUNG_UP)]
             self._begun = 0
         if self._begun is None:
             return [Audio(SILENT_FRAME, clock)]

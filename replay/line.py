@@ -21,7 +21,8 @@ from replay.recording import Recording, load
 from replay.turns import script
 from shared import record, replayed
 from shared.bus import Archive, Bus, Registry
-from shared.calls import NO_WORKER, Outcome, Ringing
+from shared.calls import Outcome, Ringing
+from shared.causes import Cause
 from shared.messages import Attach, Detached, Ended, HungUp
 from shared.record import Attached, Entry, Lost
 from shared.settings import Settings
@@ -150,7 +151,7 @@ class Line:
         if call and call.owner:
             self._bus.note(call.owner, self.call_sid, HungUp(self.call_sid, STOPPED))
         elif call:
-            self._registry.abandon(self.call_sid, NO_WORKER)
+            self._registry.abandon(self.call_sid, Cause.NO_WORKER)
 
     def _ringing(self) -> Ringing:
         recorded, plan = self._recorded.call, self._plan

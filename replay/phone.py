@@ -4,21 +4,12 @@ import asyncio
 from collections.abc import Iterable
 from uuid import uuid4
 
-from replay.caller import HUNG_UP, Caller, Scene
+from replay.caller import Caller, Scene
 from replay.playback import Playback
 from replay.turns import FRAME_MS
 from shared.bus import Bus
-from shared.messages import (
-    Audio,
-    Clear,
-    Detached,
-    Down,
-    Dropped,
-    Ended,
-    Mark,
-    Up,
-    drop_stale,
-)
+from shared.causes import Cause
+from shared.messages import Audio, Clear, Detached, Down, Dropped, Ended, Mark, Up, drop_stale
 
 
 class Phone:
@@ -61,7 +52,7 @@ class Phone:
     def close(self, last: Ended | Detached) -> None:
         """The last word of this stream: the caller's own, as Twilio sends it, or the edge's."""
         self._bus.unfollow_down(self._call_sid, self.stream_sid)
-        if last.cause == HUNG_UP:
+        if last.cause == Cause.CALLER_HUNG_UP:
             self._send(last)
         else:
             self._send_own(last)

@@ -70,18 +70,6 @@ class Claim:
     is_takeover: bool
 
 
-NO_WORKER = "no worker"
-"""Why a call ended that nobody served."""
-
-
-AGENT_FAILED = "agent failed"
-"""Why a call ended whose agent could not be had. Its worker has said the apology."""
-
-
-INTERNAL_ERROR = "internal error"
-"""Why a call ended by a fault of ours."""
-
-
 def is_machine(answered_by: str) -> bool:
     """Whether Twilio's `AnsweredBy` says that nobody is there who could answer."""
     return answered_by.startswith("machine_") or answered_by == "fax"

@@ -24,7 +24,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from shared.bus import Bus, BusError
-from shared.calls import AGENT_FAILED, INTERNAL_ERROR, NO_WORKER
+from shared.causes import Cause
 from shared.probes import probes
 from shared.settings import Settings
 
@@ -42,32 +42,7 @@ BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 
 OTHER = "other"
 
-CAUSES = frozenset(
-    {
-        AGENT_FAILED,
-        INTERNAL_ERROR,
-        NO_WORKER,
-        "agent ended the call",
-        "answering machine",
-        "busy",
-        "caller hung up",
-        "canceled",
-        "edge stopped",
-        "failed",
-        "moved",
-        "no frames",
-        "no-answer",
-        "nobody there",
-        "nothing but rubbish",
-        "phone did not come",
-        "phone lost",
-        "phone too slow",
-        "redis is away",
-        "socket closed",
-        "time is up",
-        "transferred",
-    }
-)
+CAUSES = frozenset(Cause)
 """Why a call, or a phone's stream, ends; numbers of close codes are left out."""
 
 T = TypeVar("T")

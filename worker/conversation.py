@@ -20,6 +20,7 @@ silence. What it says while no phone is attached is kept for the phone (see `pla
 """
 
 from shared import messages, record
+from shared.causes import Cause
 from shared.messages import Audio, Digit, Up
 from shared.sound import FRAME_S
 from worker import deepgram
@@ -30,9 +31,9 @@ from worker.desk import Desk
 from worker.ear import QUIET_MS, Ear
 from worker.ending import Ending
 from worker.history import fold, with_past
-from worker.limit import TIME_IS_UP, Limit
 from worker.limit import Due as TimeFor
-from worker.machine import MACHINE, Machine, hushed
+from worker.limit import Limit
+from worker.machine import Machine, hushed
 from worker.owed import Due
 from worker.phone import Phone
 from worker.placeholders import filled
@@ -153,9 +154,9 @@ class Conversation:
             case Timer.READY:
                 self.agent_lost("agent not ready", now)
             case Timer.RING:
-                self._ending.end("phone did not come")
+                self._ending.end(Cause.PHONE_DID_NOT_COME)
             case Timer.REATTACH:
-                self._ending.end("phone lost")
+                self._ending.end(Cause.PHONE_LOST)
             case Timer.FEED:
                 self._feed(at, now)
             case Timer.CATCH_UP:
@@ -225,7 +226,7 @@ class Conversation:
     def detached(self, now: float) -> None:
         """The phone socket is gone, and nobody said that the call is over."""
         if not self._terms.has_webhook:
-            self._ending.end("phone lost")
+            self._ending.end(Cause.PHONE_LOST)
         elif self.state is not State.OVER:
             self._phone.detach(now)
 
@@ -278,7 +279,7 @@ class Conversation:
         self._steering.for_machine()
         self._timers.stop(Timer.READY, Timer.HOLD, Timer.GOODBYE, Timer.DIGITS, Timer.COLLECT)
         if not self._machine.meet(by):
-            self._ending.end(MACHINE)
+            self._ending.end(Cause.ANSWERING_MACHINE)
             return
         self._settings = self._machine.settings(self._settings)
         self._lose_agent()
@@ -450,7 +451,7 @@ class Conversation:
     def _give_up(self, now: float) -> None:
         """There will be no agent: the caller is told, then the call ends."""
         if self._machine.is_there:
-            self._ending.end(MACHINE)
+            self._ending.end(Cause.ANSWERING_MACHINE)
             return
         self._ending.give_up(now, has_phone=self._phone.is_attached)
 
@@ -497,9 +498,8 @@ class Conversation:
     @property
     def _is_deaf(self) -> bool:
         """Whether nothing that an agent says counts any more."""
-        state = self._common.state
-        has_none = state is State.ENDING and not self._has_agent
-        return state is State.OVER or has_none or Timer.CONNECT in self._timers
+        is_gone = self.state is State.ENDING and not self._has_agent
+        return is_gone or self.state is State.OVER or Timer.CONNECT in self._timers
 
     def _warned(self, code: str) -> None:
         self._log(record.Trouble("agent", code, fatal=False, up=self._common.up))
@@ -569,8 +569,8 @@ class Conversation:
         self._speech.done()
         if not self._ear.is_open:
             self._inject_again(now)  # it was refused for the agent's turn, not for the caller's
-        if self._machine.is_there and self._ending.goodbye:
-            self._log(record.Ending(MACHINE, self._common.up))  # a successor need not say it
+        if self._machine.is_there and self._ending.goodbye:  # a successor need not say it
+            self._log(record.Ending(Cause.ANSWERING_MACHINE, self._common.up))
         self._ending.done(now)
 
     # -- silence --------------------------------------------------------------
@@ -597,9 +597,9 @@ class Conversation:
             case TimeFor.WARNING:
                 self._cues.line(self._terms.last_minute)
             case TimeFor.GOODBYE:
-                self._ending.say(TIME_IS_UP, now)
+                self._ending.say(Cause.TIME_IS_UP, now)
             case TimeFor.END:
-                self._ending.end(TIME_IS_UP)
+                self._ending.end(Cause.TIME_IS_UP)
                 return
         self._timers.set(Timer.LIMIT, self._limit.again_at)
 

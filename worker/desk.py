@@ -5,11 +5,12 @@ FunctionCallRequest --> the operator's: run            --> answered when it has 
                     '-> collect_digits                 --> answered when the number is whole
 """
 
+from shared.causes import Cause
 from worker.common import Common
 from worker.cues import Cues
 from worker.deepgram import FunctionCall
 from worker.digits import Digits
-from worker.ending import TRANSFERRED, Ending
+from worker.ending import Ending
 from worker.functions import Functions, arguments_in
 from worker.history import Past
 from worker.keypad import PAUSE_S
@@ -81,7 +82,7 @@ class Desk:
         is_ours = call.name in self._terms.tools
         if is_ours and call.name == END_CALL:
             self._functions.settle(call, DONE)
-            self._ending.start("agent ended the call", now, wanted_by=call.id)
+            self._ending.start(Cause.AGENT_ENDED, now, wanted_by=call.id)
         elif is_ours and call.name == TRANSFER_CALL:
             self._transfer(call, now)
         else:
@@ -96,7 +97,7 @@ class Desk:
             self._functions.settle(call, failed("this call cannot be transferred"))
         else:
             self._functions.settle(call, DONE)
-            self._ending.start(TRANSFERRED, now, wanted_by=call.id, transfer=target)
+            self._ending.start(Cause.TRANSFERRED, now, wanted_by=call.id, transfer=target)
 
     def answered(self, key: str, content: str, now: float) -> None:
         """One of the operator's functions has ended. `content` is what the agent is told."""

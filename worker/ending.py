@@ -1,24 +1,19 @@
 """The end of a call: a goodbye that is heard, called off, or had to be made up; then it is over."""
 
 from shared import record
-from shared.calls import AGENT_FAILED
+from shared.causes import Cause
 from shared.messages import Ended
 from worker.common import Common
 from worker.cues import Cues
 from worker.goodbye import WORDS_TO_GO_ON, Goodbye
 from worker.history import Past
-from worker.limit import TIME_IS_UP
-from worker.machine import MACHINE
 from worker.speech import Speech
 from worker.terms import State, Terms
 from worker.timers import Timer
 from worker.waiting import Waiting
 
-TRANSFERRED = "transferred"
-"""Why a call is over for us that goes on with somebody else."""
-
 # Ends that nothing calls off.
-FINAL = (TIME_IS_UP, MACHINE)
+FINAL = (Cause.TIME_IS_UP, Cause.ANSWERING_MACHINE)
 
 # How often to ask whether the goodbye has been heard, besides at each news of it.
 LOOK_S = 0.1
@@ -96,7 +91,7 @@ class Ending:
         common = self._common
         common.timers.stop(Timer.READY, Timer.FEED, Timer.CONNECT, Timer.HOLD)
         common.effects.disconnect = True
-        self.resume(AGENT_FAILED, now)
+        self.resume(Cause.AGENT_FAILED, now)
         self._speech.line(self._terms.apology, now)
         self.sound(now)
         if self.goodbye:
@@ -197,7 +192,7 @@ class Ending:
         common.timers.stop_all()
         common.effects.connect = False
         common.effects.forget_up += common.privacy.to_delete()
-        if cause == TRANSFERRED:
+        if cause == Cause.TRANSFERRED:
             common.effects.transfer = self._transfer_to
         if not self._was_over:  # else its former owner has logged that, and come no further
             common.log(record.Over(cause, common.up))

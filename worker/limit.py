@@ -9,9 +9,6 @@ from math import inf
 
 from worker.goodbye import CAP_S
 
-TIME_IS_UP = "time is up"
-"""Why a call ended that had lasted as long as a call may."""
-
 # The caller is told so long before; in a call that may not even last that long, never.
 WARNED_S = 60.0
 

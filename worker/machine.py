@@ -9,13 +9,11 @@ own, which has nothing to call and hears nothing but silence: nothing can come b
 
 import json
 
+from shared.causes import Cause
 from shared.messages import Audio
 from shared.sound import SILENCE, is_speech
 from worker.goodbye import CAP_S, Goodbye
 from worker.playout import BYTES_PER_MS
-
-MACHINE = "answering machine"
-"""Why a call is over that a machine has taken."""
 
 # What Twilio says of a machine that it has not heard to its end, and of one that takes no words.
 STILL_GREETS = "machine_start"
@@ -75,7 +73,7 @@ class Machine:
     def goodbye(self, now: float) -> Goodbye:
         """The message is the last that is said."""
         cap_s = CAP_S + len(self._message) * S_A_CHARACTER
-        return Goodbye(MACHINE, now, said_already=True, cap_s=cap_s)
+        return Goodbye(Cause.ANSWERING_MACHINE, now, said_already=True, cap_s=cap_s)
 
 
 def hushed(frame: Audio) -> Audio:

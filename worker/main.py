@@ -17,7 +17,8 @@ import uvloop
 
 from shared import garbage, logs, regions
 from shared.bus import Bus, BusError, Registry, checks, open_bus, pruning
-from shared.calls import INTERNAL_ERROR, Claim
+from shared.calls import Claim
+from shared.causes import Cause
 from shared.messages import (
     Answered,
     Attach,
@@ -182,7 +183,7 @@ class Worker:
         except Exception as exc:  # noqa: BLE001 (a bulkhead: a call that cannot begin ends no other)
             extra = {"call_sid": call_sid, "reason": logs.place(exc)}
             log.error("call failed", extra=extra)
-            self._registry.close(claim, INTERNAL_ERROR)
+            self._registry.close(claim, Cause.INTERNAL_ERROR)
             self._registry.finish(claim, (), keep_for_s=self._settings.keep_for_s)
             return
         self._sessions[call_sid] = session

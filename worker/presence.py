@@ -1,5 +1,6 @@
 """Whether anybody is still there: silence of both sides, and noises that nobody is behind."""
 
+from shared.causes import Cause
 from worker.common import Common
 from worker.cues import Cues
 from worker.ending import Ending
@@ -10,9 +11,6 @@ NOISES_IN_A_ROW = 5
 
 # A caller who says nothing is asked so often whether he is there; then the call ends.
 PROMPTS = 2
-
-NOBODY = "nobody there"
-"""Why a call ended in which nobody spoke any more."""
 
 
 class Presence:
@@ -36,7 +34,7 @@ class Presence:
         self._noises += 1
         if self._noises >= NOISES_IN_A_ROW and self._common.state is State.TALKING:
             self._noises = 0  # should he speak up after all
-            self._ending.say(NOBODY, now)
+            self._ending.say(Cause.NOBODY_THERE, now)
 
     def look(self, now: float, *, is_idle: bool) -> None:
         """Now and then. `is_idle`: whether nobody speaks just now, nor is owed anything."""
@@ -52,6 +50,6 @@ class Presence:
         """Neither side has spoken for long."""
         self._prompts += 1
         if self._prompts > PROMPTS:
-            self._ending.say(NOBODY, now)
+            self._ending.say(Cause.NOBODY_THERE, now)
         else:
             self._cues.line(self._terms.still_there)

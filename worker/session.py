@@ -16,7 +16,8 @@ from math import inf
 
 from shared.bulkhead import bulkhead
 from shared.bus import BusError
-from shared.calls import INTERNAL_ERROR, Call, Claim
+from shared.calls import Call, Claim
+from shared.causes import Cause
 from shared.logs import place
 from shared.messages import Ended, Up
 from shared.record import Over, Released, Taken, Trouble
@@ -90,7 +91,7 @@ class Session:
         call = await means.registry.call(self.call_sid)
         cause = estate.end_before_us(self.claim, call)
         if not cause and await estate.is_stale(means.registry, self.claim, call, self._terms):
-            cause = "phone lost"
+            cause = Cause.PHONE_LOST
         inherited = await estate.inherit(means.bus, self.claim, call)
         agent = in_force(self._agent, inherited.log, means.toolbox)
         if agent is not self._agent:
@@ -187,12 +188,12 @@ class Session:
             return
         log.error("call failed", extra={"call_sid": self.call_sid, "reason": place(exc)})
         self._has_failed = True
-        self.cause = INTERNAL_ERROR
+        self.cause = Cause.INTERNAL_ERROR
         self._over.set()
         self._journal.write(Trouble("worker", type(exc).__name__, fatal=True))
-        self._journal.write(Over(INTERNAL_ERROR))
-        self._means.registry.close(self.claim, INTERNAL_ERROR)
-        self._phone.send(Ended(INTERNAL_ERROR))
+        self._journal.write(Over(Cause.INTERNAL_ERROR))
+        self._means.registry.close(self.claim, Cause.INTERNAL_ERROR)
+        self._phone.send(Ended(Cause.INTERNAL_ERROR))
 
     # -- events ---------------------------------------------------------------
 

@@ -15,7 +15,8 @@ from twilio.request_validator import RequestValidator
 
 from edge import app, desk, twiml
 from edge.app import ATTEMPTS
-from shared.calls import INTERNAL_ERROR, NO_WORKER, State
+from shared.calls import State
+from shared.causes import Cause
 from shared.messages import HungUp
 from shared.record import DialFailed
 from shared.settings import Settings
@@ -635,7 +636,7 @@ async def test_the_operator_s_document_for_a_call_too_many(own: Edge, worker: Wo
     assert response.text == QUEUE
 
 
-@pytest.mark.parametrize("cause", [NO_WORKER, INTERNAL_ERROR, "agent failed"])
+@pytest.mark.parametrize("cause", [Cause.NO_WORKER, Cause.INTERNAL_ERROR, "agent failed"])
 async def test_the_operator_s_document_after_a_call_that_we_could_not_serve(
     own: Edge, cause: str
 ) -> None:
@@ -668,7 +669,7 @@ async def test_an_apology_that_the_worker_has_said_is_not_said_again(edge: Edge)
     assert await edge.verbs("/twilio/after", CallStatus="in-progress") == (Hangup(),)
 
 
-@pytest.mark.parametrize("cause", [NO_WORKER, INTERNAL_ERROR])
+@pytest.mark.parametrize("cause", [Cause.NO_WORKER, Cause.INTERNAL_ERROR])
 async def test_without_one_the_caller_hears_an_apology(edge: Edge, cause: str) -> None:
     await edge.verbs("/twilio/voice")
     edge.registry.abandon(CALL, cause)

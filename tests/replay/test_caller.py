@@ -4,22 +4,14 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from replay.caller import (
-    HUNG_UP,
-    LINGER_MS,
-    PATIENCE_MS,
-    TOO_LATE_MS,
-    Caller,
-    Scene,
-    Tape,
-    TurnByTurn,
-)
+from replay.caller import LINGER_MS, PATIENCE_MS, TOO_LATE_MS, Caller, Scene, Tape, TurnByTurn
 from replay.recording import Stream
 from replay.turns import After, Anchor, Into, Script, Then, Utterance
+from shared.causes import Cause
 from shared.messages import Audio, Detached, Digit, Dropped, Ended, Mark, Up
 from tests.replay.tape import LOUD, QUIET
 
-END = Ended(HUNG_UP)
+END = Ended(Cause.CALLER_HUNG_UP)
 
 
 def stream(*messages: Up, own: tuple[Up, ...] = ()) -> Stream:

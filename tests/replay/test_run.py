@@ -18,7 +18,8 @@ from replay.exchanges import exchanges
 from replay.line import NotReplayed, Plan, replay
 from replay.recording import Recording
 from shared.bus import Registry, open_bus
-from shared.calls import NO_WORKER, State
+from shared.calls import State
+from shared.causes import Cause
 from shared.record import Attached, Entry, Over, Taken, ToolAnswered
 from shared.settings import Settings
 from sim.agent import Script, ScriptedCall, Turn
@@ -223,7 +224,7 @@ async def test_nobody_takes_the_call(redis: str, monkeypatch: pytest.MonkeyPatch
 
         call = await Registry(bus).call(replaying.call_sid)
         assert call
-        assert (call.state, call.cause) == (State.ENDED, NO_WORKER)
+        assert (call.state, call.cause) == (State.ENDED, Cause.NO_WORKER)
 
 
 async def test_the_dispatch_says_what_the_recorded_one_said(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from shared.causes import Cause
 from shared.record import Ending, Over
 from shared.sound import SILENT_FRAME
 from tests.worker.driver import (
@@ -17,7 +18,7 @@ from tests.worker.driver import (
     words,
 )
 from tests.worker.test_patience import injected
-from worker.limit import CUT_AFTER_S, PATIENCE_S, TIME_IS_UP, Due, Limit
+from worker.limit import CUT_AFTER_S, PATIENCE_S, Due, Limit
 from worker.terms import Inherited
 
 ALMOST = "We have one more minute."
@@ -91,7 +92,7 @@ def test_the_caller_is_told_and_then_parted_from() -> None:
     call.says(sentence(GOODBYE), SILENT_FRAME * 50, DONE)
     call.listen(1.2)
 
-    assert call.over == TIME_IS_UP
+    assert call.over == Cause.TIME_IS_UP
     assert [type(each) for each in call.log() if isinstance(each, Ending | Over)] == [Ending, Over]
 
 
@@ -127,7 +128,7 @@ def test_the_goodbye_of_a_call_that_is_too_long_cannot_be_called_off() -> None:
     call.says(sentence("Sure, go ahead."), SILENT_FRAME * 20, DONE)
     call.listen(3)
 
-    assert call.over == TIME_IS_UP
+    assert call.over == Cause.TIME_IS_UP
 
 
 def test_a_call_that_is_long_past_its_time_ends_without_a_word() -> None:
@@ -135,7 +136,7 @@ def test_a_call_that_is_long_past_its_time_ends_without_a_word() -> None:
     call.attach()
     call.wait(0.1)
 
-    assert call.over == TIME_IS_UP
+    assert call.over == Cause.TIME_IS_UP
 
 
 def test_a_take_over_gives_no_second_time() -> None:
@@ -148,11 +149,11 @@ def test_a_take_over_gives_no_second_time() -> None:
 
 
 def test_a_successor_goes_on_with_the_goodbye() -> None:
-    call = Driver(inherited=Inherited(log=[(0, Ending(TIME_IS_UP, 1))], age_s=301), max_s=300)
+    call = Driver(inherited=Inherited(log=[(0, Ending(Cause.TIME_IS_UP, 1))], age_s=301), max_s=300)
     call.attach()
     call.listen(5)
 
-    assert call.over == TIME_IS_UP
+    assert call.over == Cause.TIME_IS_UP
 
 
 def test_without_a_limit_a_call_goes_on() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shared import record
+from shared.causes import Cause
 from shared.messages import Audio, Clear, Ended, Mark
 from shared.record import AnsweredBy, Ending, Entry, Over, Said, Taken
 from shared.sound import SILENT_FRAME
@@ -25,7 +26,7 @@ from tests.worker.driver import (
 )
 from worker.changes import Pause, Say, Update
 from worker.history import fold
-from worker.machine import GREETS_AT_MOST_S, MACHINE
+from worker.machine import GREETS_AT_MOST_S
 from worker.terms import Inherited, State
 
 MESSAGE = "This is Ann's garage. Your car is ready."
@@ -95,8 +96,8 @@ def test_the_call_ends_when_the_message_has_been_heard_and_not_before() -> None:
     assert call.over == ""
     call.listen(0.3)
 
-    assert call.over == MACHINE
-    assert call.phone()[-1] == Ended(MACHINE)
+    assert call.over == Cause.ANSWERING_MACHINE
+    assert call.phone()[-1] == Ended(Cause.ANSWERING_MACHINE)
     logged = call.log()
     assert [row.text for row in logged if isinstance(row, Said)] == [MESSAGE]
     assert isinstance(logged[-1], Over)
@@ -110,7 +111,7 @@ def test_a_long_message_is_not_cut_short() -> None:
     call.listen(29.5)
     assert call.over == ""
     call.listen(1)
-    assert call.over == MACHINE
+    assert call.over == Cause.ANSWERING_MACHINE
 
 
 def test_whatever_the_machine_says_the_agent_hears_silence() -> None:
@@ -135,7 +136,7 @@ def test_there_is_no_barge_in() -> None:
 
     assert Clear() not in call.phone()
     call.listen(2)
-    assert call.over == MACHINE
+    assert call.over == Cause.ANSWERING_MACHINE
 
 
 def test_late_answers_of_the_former_agent_are_not_for_a_machine() -> None:
@@ -157,8 +158,8 @@ def test_with_nothing_to_say_or_nobody_to_say_it_to_the_phone_is_put_down(
 ) -> None:
     call = answered(by, voicemail=message)
 
-    assert call.over == MACHINE
-    assert call.phone() == [Clear(), Ended(MACHINE)]
+    assert call.over == Cause.ANSWERING_MACHINE
+    assert call.phone() == [Clear(), Ended(Cause.ANSWERING_MACHINE)]
     assert call.connects == 1  # the one that spoke
 
 
@@ -246,7 +247,7 @@ def test_a_transfer_under_way_is_called_off() -> None:
     has_told(call)
     call.listen(3)
 
-    assert (call.over, call.transfer) == (MACHINE, "")
+    assert (call.over, call.transfer) == (Cause.ANSWERING_MACHINE, "")
 
 
 def test_an_agent_that_fails_ends_the_call_without_an_apology() -> None:
@@ -255,7 +256,7 @@ def test_an_agent_that_fails_ends_the_call_without_an_apology() -> None:
     call.forget()
     call.says(WELCOME, FATAL)
 
-    assert call.over == MACHINE
+    assert call.over == Cause.ANSWERING_MACHINE
     assert not [each for each in call.phone() if isinstance(each, Audio)]
 
 
@@ -265,7 +266,7 @@ def test_an_agent_that_does_not_come_is_not_excused_with_a_hold_line() -> None:
         call.listen(0.5)
         call.loses_agent("1006")
 
-    assert call.over == MACHINE
+    assert call.over == Cause.ANSWERING_MACHINE
     assert not [each for each in call.phone() if isinstance(each, Audio)]
 
 
@@ -284,7 +285,7 @@ def test_a_successor_begins_the_message_anew() -> None:
     assert [each["type"] for each in told] == ["Settings"]
     assert told[0]["agent"]["greeting"] == MESSAGE
     assert "context" not in told[0]["agent"]
-    assert call.over == MACHINE
+    assert call.over == Cause.ANSWERING_MACHINE
 
 
 def test_a_successor_hears_the_greeting_to_its_end() -> None:
@@ -302,19 +303,24 @@ def test_a_successor_hears_the_greeting_to_its_end() -> None:
 
 
 def test_a_successor_of_one_that_has_told_it_all_only_waits_for_the_end() -> None:
-    past = (AnsweredBy(BEEP), Said(1, MESSAGE, 7), Ending(MACHINE, 8), Taken("w2", 2))
+    past = (
+        AnsweredBy(BEEP),
+        Said(1, MESSAGE, 7),
+        Ending(Cause.ANSWERING_MACHINE, 8),
+        Taken("w2", 2),
+    )
     call = Driver(inherited=log(Taken("w1", 1), *past), settings=SETTINGS, voicemail=MESSAGE)
     call.attach()
     call.listen(5)
 
     assert call.connects == 0
-    assert call.over == MACHINE
+    assert call.over == Cause.ANSWERING_MACHINE
 
 
 def test_a_successor_without_a_message_hangs_up() -> None:
     call = Driver(inherited=log(Taken("w1", 1), AnsweredBy(BEEP), Taken("w2", 2)))
 
-    assert call.over == MACHINE
+    assert call.over == Cause.ANSWERING_MACHINE
 
 
 @pytest.mark.parametrize("by", ["human", "unknown"])

@@ -3,7 +3,7 @@
 import pytest
 
 from shared import record
-from shared.calls import INTERNAL_ERROR
+from shared.causes import Cause
 from worker.metrics import Meters
 
 
@@ -91,7 +91,7 @@ def test_where_calls_come_from_and_why_they_end() -> None:
     meters = Meters()
     meters.claimed(is_takeover=False)
     meters.claimed(is_takeover=True)
-    for cause in ("caller hung up", "", INTERNAL_ERROR, "said by a stranger"):
+    for cause in ("caller hung up", "", Cause.INTERNAL_ERROR, "said by a stranger"):
         meters.ended(cause)
 
     assert values(meters) == {

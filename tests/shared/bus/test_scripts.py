@@ -6,16 +6,7 @@ from typing import Any
 import pytest
 
 from shared import keys
-from shared.bus.scripts import (
-    ALL,
-    APPEND,
-    CLAIM,
-    DISPATCH,
-    REINSTATE,
-    RENEW,
-    RETIRE,
-    Script,
-)
+from shared.bus.scripts import ALL, APPEND, CLAIM, DISPATCH, REINSTATE, RENEW, RETIRE, Script
 from tests.shared.bus.help import Peek
 
 FRESH = 10**9  # a claimer may have heard from Redis this long ago, ms

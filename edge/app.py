@@ -85,7 +85,7 @@ class Face:
             return _xml(self.answers.busy)
         if call and _is_replayed(call, form):
             self.counts.webhooks_replayed += 1
-            self.desk.warn("webhook of a call that has begun")
+            self.desk.seldom.warning("webhook of a call that has begun")
             return _xml(twiml.go_after())
         response = await self._bring(request, ringing, notice)
         await outbound.answered(desk, ringing.call_sid, form.get("AnsweredBy", ""))
@@ -199,13 +199,13 @@ class Face:
         """Twilio's WebSocket."""
         if not self.guard.admits_socket(STREAM_PATH, socket.headers.get("x-twilio-signature")):
             self.counts.sockets_forged += 1
-            self.desk.warn("socket refused: bad signature")
+            self.desk.seldom.warning("socket refused: bad signature")
             await socket.close()  # before accept: the upgrade is answered with 403
             return
         phones = self.phones.running
         if sum(phone.is_waiting for phone in phones.live) >= MAX_WAITING:
             self.counts.sockets_too_many += 1
-            self.desk.warn("socket refused: too many wait")
+            self.desk.seldom.warning("socket refused: too many wait")
             await socket.close()
             return
         phone = PhoneCall(socket, self.desk)
@@ -269,7 +269,7 @@ async def _checked(face: Face, handler: Handler, request: Request) -> Response:
         _target(request), form, request.headers.get("x-twilio-signature")
     ):
         face.counts.webhooks_forged += 1
-        face.desk.warn("webhook refused: bad signature")
+        face.desk.seldom.warning("webhook refused: bad signature")
         return PlainTextResponse("signature does not match\n", status_code=403)
     if not is_sid(form.get("CallSid", ""), "CA"):
         face.counts.webhooks_malformed += 1

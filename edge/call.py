@@ -272,8 +272,8 @@ class PhoneCall:
             parsed = twilio.parse(text, self._clock)
         except BadMessage as bad:
             self._rubbish += 1
-            if self._rubbish == 1:
-                log.warning("bad message", extra={"reason": str(bad)})
+            self._desk.counts.messages_malformed += 1
+            self._desk.seldom.warning("bad message", reason=str(bad))
             if self._rubbish >= RUBBISH_IN_A_ROW:
                 raise _Over(Cause.RUBBISH, ends_call=False) from None
             return None

@@ -29,6 +29,8 @@ class Counts:
     """Closed: no token, or one that is used, expired, or another call's."""
     sockets_doubled: int = 0
     """Closed: a second one for a call of a TwiML Bin's."""
+    messages_malformed: int = 0
+    """Of phone sockets, ignored: no JSON, or an event that lacks what its name promises."""
     bus_away: int = 0
     """Webhooks and sockets that were turned away because Redis could not be asked."""
 

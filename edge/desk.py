@@ -1,20 +1,18 @@
 """What all calls of one edge share, and the way in: which call a phone socket may have."""
 
-import asyncio
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 
 from edge.counts import Counts
 from edge.fleet import Fleet
 from edge.twilio import Started
 from shared.bus import Bus, Registry
 from shared.calls import Call, Outcome, Ringing, State
+from shared.logs import Seldom
 from shared.settings import Settings
 
 log = logging.getLogger("edge")
-
-# A stranger who is refused a thousand times a second fills no disk.
-WARN_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +24,8 @@ class Desk:
     settings: Settings
     fleet: Fleet
     counts: Counts = field(default_factory=Counts)
-    _warned: dict[str, float] = field(default_factory=dict, repr=False)
-
-    def warn(self, event: str) -> None:
-        """Log that somebody was refused, now and then, with how many were in all."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._warned.get(event, 0.0) + WARN_EVERY_S:
-            self._warned[event] = now
-            log.warning(event, extra={"refused": self.counts.refused})
+    seldom: Seldom = field(default_factory=partial(Seldom, log), repr=False)
+    """For what strangers may do as often as they like: it fills no disk."""
 
     async def offer(self, ringing: Ringing, token: str = "", *, is_back: bool = False) -> Outcome:
         """Offer a call to the workers; one that is back had been let in. Raises: BusError."""
@@ -76,11 +68,11 @@ class Desk:
         if self.settings.require_token or (call and call.has_webhook):
             if not token or not await self.registry.take_token(call_sid, token):
                 self.counts.sockets_without_token += 1
-                self.warn("token refused")
+                self.seldom.warning("token refused")
                 return None
         elif call and call.state is State.LIVE:
             self.counts.sockets_doubled += 1
-            self.warn("second socket refused")
+            self.seldom.warning("second socket refused")
             return None
         ringing = _ringing(started, call)
         if call and call.state is not State.ENDED:

@@ -37,6 +37,7 @@ ASKS_WITHIN_S = 2.0
 
 async def serve(settings: Settings, answers: Answers) -> int:
     """Run an edge until SIGTERM or SIGINT."""
+    asyncio.get_running_loop().set_exception_handler(logs.of_loop)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -5,12 +5,17 @@ Words, numbers, digits and keys of callers have no place in either. Exceptions
 are logged by their kind and place, without their text, which may quote a caller.
 """
 
+import asyncio
 import json
 import logging
+import re
 import sys
 import time
 import traceback
+from math import inf
 from typing import Any
+
+SELDOM_S = 1.0
 
 # What every LogRecord has; whatever else is on one came as `extra`.
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -31,6 +36,31 @@ def place(exc: BaseException) -> str:
     frames = traceback.extract_tb(exc.__traceback__)
     where = f" at {frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
     return f"{type(exc).__name__}{where}"
+
+
+def of_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What an event loop complains of, in place of its own handler, which quotes all it has."""
+    what = re.split(r"[(<'\"]", str(context.get("message", "")), maxsplit=1)[0].strip()
+    exc = context.get("exception")
+    reason = place(exc) if isinstance(exc, BaseException) else ""
+    logging.getLogger("loop").error(what, extra={"reason": reason})
+
+
+class Seldom:
+    """Warnings of what may happen a thousand times a second: each kind is told once a second."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._told_at: dict[tuple[str, ...], float] = {}
+        self._times: dict[tuple[str, ...], int] = {}
+
+    def warning(self, event: str, **fields: str) -> None:
+        """Tell of it, or only count it. Fields are words of ours, of which there are few."""
+        kind, now = (event, *fields.values()), time.monotonic()
+        self._times[kind] = self._times.get(kind, 0) + 1
+        if now - self._told_at.get(kind, -inf) >= SELDOM_S:
+            self._told_at[kind] = now
+            self._log.warning(event, extra={**fields, "times": self._times[kind]})
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

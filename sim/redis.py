@@ -62,7 +62,7 @@ class RedisServer:
     Args:
         args: Further arguments of redis-server, such as "--hz", "100".
         appendonly: Keep an append-only file, which `kill` and `restart` spare.
-        maxmemory: Redis's own notation, such as "64mb"; without, no limit.
+        maxmemory: Redis's own notation, such as "64mb".
         port: Where it is to listen; any free port if not given.
     """
 
@@ -70,12 +70,12 @@ class RedisServer:
         self,
         *args: str,
         appendonly: bool = False,
-        maxmemory: str | None = None,
+        maxmemory: str = "1gb",
         port: int = 0,
     ) -> None:
         self._options = (
             *("--save", "", "--appendonly", "yes" if appendonly else "no"),
-            *("--maxmemory", maxmemory or "0", "--maxmemory-policy", "noeviction"),
+            *("--maxmemory", maxmemory, "--maxmemory-policy", "noeviction"),
             *("--loglevel", "warning"),
             *args,
         )

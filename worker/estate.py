@@ -7,7 +7,6 @@ from shared.bus import Archive, Bus, Outlet, Registry
 from shared.bus.archive import Entries
 from shared.calls import Call, Claim, State
 from shared.messages import DOWN, Audio, Digit, Down, Mark, Up, veiled
-from shared.settings import Settings
 from shared.vocabulary import BadMessage
 from worker.passages import Hushed
 from worker.terms import Inherited, Terms
@@ -21,11 +20,6 @@ SILENT_S = 5.0
 
 # Nobody talks longer than this to whom he was transferred and is then still remembered.
 TRANSFER_S = 3600
-
-
-def kept_for_s(settings: Settings, *, may_return: bool) -> int:
-    """How long what is left of a call stays. `may_return`: its caller may come back to it."""
-    return max(settings.keep_for_s, TRANSFER_S) if may_return else settings.keep_for_s
 
 
 def trim(up: Outlet[Up], read: int, down: Outlet[Down], sent: int, epoch: int) -> None:

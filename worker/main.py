@@ -270,6 +270,7 @@ class Worker:
 
 async def serve(settings: Settings, folder: Folder, toolbox: Toolbox) -> None:
     """Run a worker until SIGTERM or SIGINT."""
+    asyncio.get_running_loop().set_exception_handler(logs.of_loop)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

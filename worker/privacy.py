@@ -6,6 +6,7 @@ agent's sound goes down behind a `Hush`. A sensitive number is masked wherever i
 """
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import replace
@@ -26,6 +27,9 @@ KEPT_FRAMES = 100
 # A shorter number could be a part of anything.
 TELLING_DIGITS = 3
 
+# What may stand between two digits of a number that is read back: "4711", "47 11", "4-7-1-1".
+_BETWEEN = r"[\s.,-]{0,3}"
+
 # The fields of log entries that may quote what was said or pressed.
 _QUOTING = ("text", "arguments", "content", "digits")
 
@@ -37,7 +41,7 @@ class Privacy:
         self.is_on = False
         self._lingers = False  # some of a passage's sound may be sent to another phone again
         self._hushes_once = False
-        self._secrets: set[str] = set()
+        self._secrets: dict[str, re.Pattern[str]] = {}
         self._seen: list[int] = []
 
     def begin(self, seen: Iterable[int], *, is_on: bool) -> None:
@@ -58,7 +62,7 @@ class Privacy:
     def hide(self, digits: str) -> None:
         """This number is nobody's business any more."""
         if len(digits) >= TELLING_DIGITS:
-            self._secrets.add(digits)
+            self._secrets[digits] = re.compile(_BETWEEN.join(map(re.escape, digits)))
 
     def seen(self, sequence: int, message: Up) -> None:
         """A caller's entry was read for the first time."""
@@ -116,8 +120,8 @@ class Privacy:
         return replace(entry, **changes) if changes else entry
 
     def _without_secrets(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, MASKED)
+        for secret in self._secrets.values():
+            text = secret.sub(MASKED, text)
         return text
 
 

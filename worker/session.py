@@ -137,8 +137,12 @@ class Session:
         if self._is_lost:
             self._means.registry.let_go(self.claim, self.streams)
         else:
-            keep_for_s = estate.kept_for_s(self._means.settings, may_return=self._is_transferred)
-            self._means.registry.finish(self.claim, self.streams, keep_for_s=keep_for_s)
+            self._means.registry.finish(
+                self.claim,
+                self.streams,
+                keep_for_s=self._means.settings.keep_for_s,
+                remember_for_s=estate.TRANSFER_S if self._is_transferred else 0,
+            )
 
     @property
     def is_over(self) -> bool:

@@ -37,9 +37,10 @@ BACKLOG_BYTES = 256 * 1024
 # Deepgram's messages are a few KB; a sentence of sound comes in pieces below 10 KB.
 MAX_MESSAGE = 1024 * 1024
 
-# A peer that has gone silently shows by pings that nobody answers.
+# A peer that has gone silently shows by pings that nobody answers; it is looked at twice a second,
+# and noticed within three.
 PING_EVERY_S = 1.0
-PONG_WITHIN_S = 3.0
+PONG_WITHIN_S = 2.5
 
 # After our close frame, the peer has this long to answer it.
 CLOSE_WITHIN_S = 2.0

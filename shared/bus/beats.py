@@ -25,7 +25,7 @@ async def beats_of(bus: Bus) -> list[Beat]:
     now = int(seconds) * 1000 + int(micros) // 1000
     alive = []
     for name, beat in zip(beats[::2], beats[1::2], strict=True):
-        places, serving, draining, at = map(int, beat.split())
+        places, serving, draining, at = map(int, beat.split()[:4])  # newer ones may tell more
         if now - at <= SILENT_MS:
             alive.append(Beat(name.decode(), places - serving, draining == 1))
     return alive

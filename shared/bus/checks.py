@@ -66,10 +66,16 @@ def is_old(told: str) -> bool:
 
 
 async def _of_policy(link: Link) -> list[str]:
+    found = []
     policy = await _setting(link, "maxmemory-policy")
-    if policy in ("", "noeviction"):
-        return []
-    return [f"redis: maxmemory-policy is {policy}, which drops live calls: set noeviction"]
+    if policy not in ("", "noeviction"):
+        found.append(f"redis: maxmemory-policy is {policy}, which drops live calls: set noeviction")
+    if await _setting(link, "maxmemory") == "0":
+        found.append(
+            "redis: maxmemory is 0, so recordings may fill the machine: set it, and the oldest"
+            " go at three quarters of it"
+        )
+    return found
 
 
 async def _of_replicas(link: Link) -> list[str]:

@@ -33,8 +33,10 @@ from redis.exceptions import ResponseError
 
 from shared.bus.errors import BusDown, Refused
 from shared.bus.wire import DEADLINE_S, Answer, Argument, Connect, Wire, encode, keep_connected
+from shared.logs import Seldom
 
 log = logging.getLogger("bus")
+_seldom = Seldom(log)
 
 # Kept for a Redis that is away, of sound and of the rest each: two seconds of a hundred calls.
 BACKLOG_BYTES = 2 * 1024 * 1024
@@ -85,7 +87,7 @@ class _Sound(_Entry):
 def expect_success(answer: Answer) -> None:
     # "Equal or smaller than the top item": the entry had arrived before its connection broke.
     if isinstance(answer, ResponseError) and "equal or smaller" not in str(answer):
-        log.warning("redis refused a write", extra={"error": str(answer).partition(" ")[0]})
+        _seldom.warning("redis refused a write", error=str(answer).partition(" ")[0])
 
 
 def _settle(waiting: asyncio.Future[Answer], answer: Answer) -> None:

@@ -78,7 +78,10 @@ async def _remove(bus: Bus, call_sid: str) -> bool:
     """Remove all of a call, if it is over. Returns whether there was anything."""
     lane = bus.lane_of(call_sid)
     flat = await bus.link.ask("HGETALL", keys.call(lane, call_sid))
-    call = call_of(dict(zip(flat[::2], flat[1::2], strict=True)))
+    try:
+        call = call_of(dict(zip(flat[::2], flat[1::2], strict=True)))
+    except ValueError:
+        return False  # of another version: what belongs to it is not known
     is_live = await bus.link.ask("HEXISTS", keys.EPOCHS, call_sid)
     if is_live or (flat and call.state is not State.ENDED):
         return False

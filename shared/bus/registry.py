@@ -40,6 +40,9 @@ log = logging.getLogger("bus")
 STALE_MS = 700
 
 
+# Twilio ends a call after a day, if nobody does before.
+LONGEST_CALL_S = 24 * 3600
+
 # How long a token is good if nothing else is said.
 TOKEN_S = 120.0
 
@@ -94,7 +97,8 @@ class Registry:
             DISPATCHES.pack(ringing),
             max_sessions,
             SILENT_MS,
-            recording_ttl_s * 1000,
+            # Listed by its start, but kept from its end.
+            (recording_ttl_s + LONGEST_CALL_S) * 1000,
             ringing.counted_as,
             max_per_caller,
         )
@@ -333,11 +337,20 @@ class Registry:
         arguments = (claim.epoch, cause, now, LIVE_TTL_S, transfer)
         self._bus.post_script(CLOSE, names, *arguments, repeats=True)
 
-    def finish(self, claim: Claim, streams: Sequence[str], *, keep_for_s: int) -> None:
-        """Leave nothing of a call but its recording, and that for so long."""
-        names = self._names(claim, streams)
-        self._bus.release(*names)
-        for name in names:
+    def finish(
+        self, claim: Claim, streams: Sequence[str], *, keep_for_s: int, remember_for_s: int = 0
+    ) -> None:
+        """Leave nothing of a call but its recording, and that for so long.
+
+        Args:
+            remember_for_s: What was said and done is remembered for so long, though sound may not.
+        """
+        call_key, log_key, *sound = self._names(claim, streams)
+        self._bus.release(call_key, log_key, *sound)
+        for name in (call_key, log_key):
+            longer_s = max(keep_for_s, remember_for_s)
+            self._bus.link.post("EXPIRE", name, longer_s, repeats=True)
+        for name in sound:
             self._bus.link.post("EXPIRE", name, keep_for_s, repeats=True)
         self._forget(claim.entry_id, claim.ringing.call_sid)
 

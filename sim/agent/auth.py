@@ -34,8 +34,10 @@ def presented(authorization: str | None, subprotocols: Sequence[str]) -> Credent
 
 
 def accepted(credentials: Credentials | None, keys: Set[str] | None) -> bool:
-    """Whether they open the door; `keys` None: any key does."""
+    """Whether they open the door; `keys` None: any key does; with "" among them: none is needed."""
     match credentials:
+        case None:
+            return keys is not None and "" in keys
         case Credentials("token", secret):
             return bool(secret) if keys is None else secret in keys
         case Credentials("bearer", secret):

@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--stored", action="append", default=[], metavar="UUID=FILE", help="a stored agent, YAML"
     )
-    parser.add_argument("--api-key", action="append", metavar="KEY", help="default: any")
+    parser.add_argument("--api-key", action="append", metavar="KEY", help='default: any; "": none')
     return parser
 
 

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from edge import app, desk, twiml
+from edge import app, twiml
 from edge.app import ATTEMPTS
+from shared import logs
 from shared.calls import State
 from shared.causes import Cause
 from shared.messages import HungUp
@@ -74,7 +75,7 @@ async def test_others_get_403_and_no_call(signed: Edge, path: str, headers: dict
 async def test_who_is_refused_again_and_again_fills_no_log(
     signed: Edge, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk, "WARN_EVERY_S", 0.2)
+    monkeypatch.setattr(logs, "SELDOM_S", 0.2)
     for _ in range(20):
         await signed.post("/twilio/voice")
     await asyncio.sleep(0.2)
@@ -82,7 +83,7 @@ async def test_who_is_refused_again_and_again_fills_no_log(
 
     lines = [each for each in caplog.records if each.message == "webhook refused: bad signature"]
     assert 2 <= len(lines) < 20
-    assert vars(lines[-1])["refused"] == 21
+    assert vars(lines[-1])["times"] == 21
 
 
 async def test_what_the_request_says_of_its_host_does_not_count(signed: Edge) -> None:

@@ -327,6 +327,19 @@ async def test_a_crowd_at_the_door_leaves_a_live_call_untouched(
     assert await worker.registry.live() == before == 1
 
 
+async def test_messages_that_cannot_be_read_are_counted_and_fill_no_log(
+    edge: Edge, worker: Worker, bystander: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    counts = edge.face.counts
+    async with connect(edge.stream, compression=None, proxy=None) as socket:
+        for _ in range(100):
+            await socket.send("no JSON")
+            await socket.send('{"event":"connected"}')
+        await until(lambda: counts.messages_malformed == 100)
+
+    assert 1 <= caplog.messages.count("bad message") < 10
+
+
 async def test_a_live_socket_is_not_cut_off_for_the_head_it_had(
     edge: Edge, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

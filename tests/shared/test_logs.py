@@ -1,5 +1,7 @@
 """Log lines: for people or for machines, with fields, and without what an exception quotes."""
 
+import asyncio
+import gc
 import json
 import logging
 import re
@@ -110,3 +112,42 @@ def test_setting_up_twice_says_everything_once(lines: Lines) -> None:
     log.info("ringing")
 
     assert len(lines()) == 1
+
+
+def test_what_happens_all_the_time_is_told_now_and_then_with_how_often_it_did(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.setup("INFO", "text", "edge")
+    seldom = logs.Seldom(log)
+    for _ in range(1000):
+        seldom.warning("bad message", reason="KeyError")
+    seldom.warning("bad message", reason="ValueError")  # news
+    monkeypatch.setattr(logs, "SELDOM_S", 0.0)
+    seldom.warning("bad message", reason="KeyError")
+
+    assert [line.partition("  ")[2] for line in lines()] == [
+        "reason=KeyError times=1",
+        "reason=ValueError times=1",
+        "reason=KeyError times=1001",
+    ]
+
+
+async def test_a_loop_s_own_complaints_quote_nobody(lines: Lines) -> None:
+    async def fails() -> None:
+        fail("card 4711")
+
+    logs.setup("INFO", "text", "worker")
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.of_loop)
+    task = loop.create_task(fails())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    del task
+    gc.collect()
+    loop.call_soon(fail, "PIN 4711")
+    await asyncio.sleep(0)
+
+    first, second = lines()
+    assert "4711" not in first + second
+    assert re.search(r"E worker Task exception was never retrieved  reason=ValueError at", first)
+    assert re.search(r"E worker Exception in callback fail  reason=ValueError at", second)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from shared import record
 from shared.messages import Audio, Digit, Hush
 from tests.worker.driver import (
@@ -274,6 +276,14 @@ def test_a_sensitive_number_is_masked_wherever_it_turns_up_later() -> None:
     assert [e.content for e in log if isinstance(e, record.ToolAnswered)] == ["paid with (masked)"]
     assert [e.text for e in log if isinstance(e, record.Said)] == ["I used (masked)."]
     assert [json.loads(each.arguments) for each in call.runs] == [{"card": "4711"}, {"pin": 4711}]
+
+
+@pytest.mark.parametrize("said", ["4 7 1 1", "47 11", "4-7-1-1", "4, 7, 1, 1", "47.11", "4. 711"])
+def test_it_is_masked_however_it_is_grouped(said: str) -> None:
+    call = entered(sensitive=True)
+    call.says(sentence(f"I used {said}, of 48 11."), SOUND)
+
+    assert [each.text for each in entries(call, record.Said)] == ["I used (masked), of 48 11."]
 
 
 def test_any_other_number_is_not() -> None:

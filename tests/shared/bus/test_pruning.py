@@ -87,6 +87,7 @@ async def test_live_calls_stay_however_old_they_are(small: RedisServer) -> None:
 async def test_with_room_or_without_a_limit_nothing_goes(small: RedisServer) -> None:
     async with opened(small.url) as bus:
         await record(bus, "CA0")
+        tell(small.url, "CONFIG", "SET", "maxmemory", 0)
         assert await prune(bus) == 0
         limit(small, 0.5)
         assert await prune(bus) == 0
@@ -106,6 +107,17 @@ async def test_names_without_a_recording_are_struck_off_and_not_counted(
         limit(small, -5)
 
         assert await prune(bus) == 2
+        assert await listed(bus) == ["CA0"]
+
+
+async def test_a_call_of_a_newer_version_stays_and_the_others_go(small: RedisServer) -> None:
+    async with opened(small.url) as bus:
+        await record(bus, "CA0")
+        await record(bus, "CA1")
+        tell(small.url, "HSET", keys.call(0, "CA0"), "state", "parked")
+        limit(small, -5)
+
+        assert await prune(bus) == 1
         assert await listed(bus) == ["CA0"]
 
 

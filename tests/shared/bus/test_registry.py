@@ -503,7 +503,11 @@ async def test_workers_alive_are_those_that_renewed_lately(redis: str, peek: Pee
         await enrolled(two)
         peek("HSET", keys.WORKERS, "silent", "10 0 0 1700000000000")
 
-        assert sorted(await Registry(one).alive()) == ["w1", "w2"]
+        seconds, _ = peek("TIME")
+        peek("HSET", keys.WORKERS, "newer", f"10 0 0 {seconds * 1000} and more")
+
+        assert sorted(await Registry(one).alive()) == ["newer", "w1", "w2"]
+        peek("HDEL", keys.WORKERS, "newer")
         Registry(two).retire()
         await two.flush()
         assert await Registry(one).alive() == ["w1"]
@@ -685,6 +689,32 @@ async def test_a_finished_call_leaves_only_what_expires(redis: str, peek: Peek) 
     }
     assert all(590 <= ttl <= 600 for ttl in left.values())
     assert keys_without_ttl(peek) == []
+
+
+async def test_of_a_call_that_may_come_back_words_stay_longer_than_sound(
+    redis: str, peek: Peek
+) -> None:
+    async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
+        await ring(Registry(edge), "CA1", "t1")
+        won = await take(worker, Registry(worker))
+        worker.journal("CA1", won.epoch).write(Over("transferred"))
+        for outlet in (edge.up("CA1", "MZ1"), worker.down("CA1", "MZ1")):
+            outlet.send(f"{won.epoch}-1", Mark("a"))
+        await edge.flush()
+        Registry(worker).finish(won, ["MZ1"], keep_for_s=60, remember_for_s=3600)
+        await worker.flush()
+
+    assert all(peek("TTL", name) > 3500 for name in (CALL, keys.log(0, "CA1")))
+    assert all(0 < peek("TTL", make(0, "MZ1")) <= 60 for make in (keys.up, keys.down))
+
+
+async def test_a_live_call_is_listed_however_short_recordings_live(redis: str, peek: Peek) -> None:
+    async with opened(redis, "edge-1") as edge:
+        await Registry(edge).dispatch(Ringing("CA1", "", ""), max_sessions=99, recording_ttl_s=1)
+        peek("ZADD", keys.INDEX, "XX", "INCR", -3600_000, "CA1")  # it has lasted an hour
+        await Registry(edge).dispatch(Ringing("CA2", "", ""), max_sessions=99, recording_ttl_s=1)
+
+    assert peek("ZRANGE", keys.INDEX, 0, -1) == [b"CA1", b"CA2"]
 
 
 async def test_a_finished_call_takes_no_place(redis: str, peek: Peek) -> None:

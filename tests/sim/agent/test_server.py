@@ -60,6 +60,11 @@ async def test_there_are_four_ways_in(
         assert json.loads(await socket.recv())["type"] == "Welcome"
 
 
+async def test_where_no_key_is_needed_one_may_come_without() -> None:
+    async with server(api_keys={""}) as agent, connect(agent.url) as socket:
+        assert json.loads(await socket.recv())["type"] == "Welcome"
+
+
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Token k2"}, {"Authorization": "Bearer k1"}]
 )

@@ -3,6 +3,7 @@
 Nothing goes through a proxy of this machine's: what counts is the way from outside.
 """
 
+import asyncio
 import http.client
 import socket
 import ssl
@@ -11,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
-from websockets.sync.client import connect
 
 # Twilio gives a connection ten seconds.
 WITHIN_S = 10.0
@@ -131,8 +132,14 @@ def upgrade(url: str, headers: Mapping[str, str], *, waits_s: float = 0.0) -> Up
     Raises:
         Unreached
     """
+    # A loop of its own: the library's client without one reads and writes from two threads, which
+    # TLS is not for, and may then wait for ever.
+    return asyncio.run(_upgrade(url, headers, waits_s))
+
+
+async def _upgrade(url: str, headers: Mapping[str, str], waits_s: float) -> Upgrade:
     try:
-        with connect(
+        async with connect(
             url,
             additional_headers=dict(headers),
             compression=None,
@@ -142,7 +149,8 @@ def upgrade(url: str, headers: Mapping[str, str], *, waits_s: float = 0.0) -> Up
             close_timeout=2.0,
         ) as opened:
             try:
-                first = opened.recv(waits_s) if waits_s else ""
+                async with asyncio.timeout(waits_s):
+                    first = await opened.recv()
             except (TimeoutError, WebSocketException):
                 first = ""
         return Upgrade(101, str(first))

@@ -63,6 +63,7 @@ class Said:
     text: str = field(repr=False)
     up: int
     behavior: str = "default"  # Deepgram's conversational_behavior; "bridge" for lines of ours
+    is_late: bool = False  # of a turn that the caller had cut: nobody hears it
 
 
 @dataclass(frozen=True, slots=True)

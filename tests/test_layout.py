@@ -42,6 +42,7 @@ PURE = [
     "worker/changes.py",
     "worker/common.py",
     "worker/cues.py",
+    "worker/context.py",
     "worker/conversation.py",
     "worker/deepgram.py",
     "worker/desk.py",

@@ -26,11 +26,12 @@ from shared.sound import FRAME_S
 from worker import deepgram
 from worker.changes import Change
 from worker.common import Common
+from worker.context import with_past
 from worker.cues import INJECTED, Cues
 from worker.desk import Desk
 from worker.ear import QUIET_MS, Ear
 from worker.ending import Ending
-from worker.history import fold, with_past
+from worker.history import fold
 from worker.limit import Due as TimeFor
 from worker.limit import Limit
 from worker.machine import Machine, hushed
@@ -67,12 +68,13 @@ class Conversation:
         self._common = common = Common(inherited.log)
         self._timers = common.timers
         self._past = past = fold(inherited.log, {})
-        common.up = up = max(inherited.cursor, past.up)
+        past_up = min(past.up, inherited.newest or past.up)  # else it counts on a former stream
+        common.up = up = max(inherited.cursor, past_up)
         left = (each for each in inherited.spoken if each <= up and past.is_in_passage(each))
         common.privacy.begin(left, is_on=past.is_private)
         self.unknown = 0
         """Messages from the agent that this version does not know."""
-        self._acted_up = past.up
+        self._acted_up = past_up
         self._ear = Ear()
         self._ear.given = inherited.cursor
         self._playout = Playout(terms.mark_prefix, past.sentences)
@@ -89,7 +91,6 @@ class Conversation:
         self._has_agent = False
         self._request_id = ""
         self._settings = past.settings or terms.settings
-        self._turn = past.turns
         self._may_force_turn = False
         self._must_rotate = self._must_move = False
         self._in_greeting = past.is_new
@@ -477,7 +478,7 @@ class Conversation:
             case deepgram.FunctionCallRequest(functions):
                 for call in functions:
                     # It may come before the turn is confirmed for which it is.
-                    self._desk.ask(call, self._turn + self._ear.is_open, now)
+                    self._desk.ask(call, now, is_turn_open=self._ear.is_open)
             case deepgram.FunctionCallCancelled(ids):
                 self._desk.cancelled(ids)
             case deepgram.Updated(what):
@@ -515,7 +516,7 @@ class Conversation:
         self._timers.stop(Timer.FILLER)
         is_kept = self._ending.goodbye or (self._terms.protects_greeting and self._in_greeting)
         is_barge_in = self._speech.has_unheard and not is_kept
-        self._log(record.Onset(self._common.up, barge_in=is_barge_in))
+        self._log(record.Onset(self._ear.given, barge_in=is_barge_in))
         if not is_kept:
             self._speech.silence(now)
 
@@ -530,7 +531,6 @@ class Conversation:
             self._ignore_noise(now)
             return
         self._presence.seen()
-        self._turn += 1
         self._in_greeting = self._ending.has_spoken = False
         self._desk.talked()
         self._speech.confirm(now, is_turn=True)

@@ -9,7 +9,7 @@ from shared.causes import Cause
 from worker.common import Common
 from worker.cues import Cues
 from worker.deepgram import FunctionCall
-from worker.digits import Digits
+from worker.digits import FORGOTTEN_AFTER_S, Digits
 from worker.ending import Ending
 from worker.functions import Functions, arguments_in
 from worker.history import Past
@@ -38,10 +38,13 @@ class Desk:
         self._cues = cues
         self._waiting = waiting
         self._ending = ending
+        self._turn = past.turns
         self._functions = Functions(common, terms.call_sid, terms.own_tools)
         self._digits = Digits(common, self._functions, past.typed, past.wanted)
         if past.typed:
             common.timers.set(Timer.DIGITS, now + PAUSE_S)
+        if past.wanted:
+            common.timers.set(Timer.COLLECT, now + FORGOTTEN_AFTER_S)
 
     @property
     def is_idle(self) -> bool:
@@ -60,10 +63,15 @@ class Desk:
 
     # -- functions ---------------------------------------------------------------
 
-    def ask(self, call: FunctionCall, turn: int, now: float) -> None:
-        """The agent wants a function called."""
+    def ask(self, call: FunctionCall, now: float, *, is_turn_open: bool) -> None:
+        """The agent wants a function called.
+
+        Args:
+            is_turn_open: Whether that is for a turn of the caller's whose words are not sure yet.
+        """
         if not call.client_side:
             return  # Deepgram calls that one itself
+        turn = self._turn + is_turn_open
         self._waiting.begin(now)  # at the latest when it is answered
         if call.name in self._terms.own_tools:
             self._functions.run(call, turn, now)
@@ -127,7 +135,8 @@ class Desk:
         return self._digits.is_new
 
     def talked(self) -> None:
-        """The caller says something."""
+        """The caller has said something."""
+        self._turn += 1
         self._digits.talked()
 
     def press(self, digit: str, sequence: int, now: float) -> None:
@@ -147,6 +156,9 @@ class Desk:
 
     def _tell(self, words: str, now: float, *, hides: bool) -> None:
         """A number is whole, or it is not yet: then there is nothing to tell."""
+        if words:
+            self._turn += 1
+            self._ending.has_spoken = False
         self._cues.as_user(words, hides=hides)
         if self._digits.is_idle:
             self._waiting.again(now)

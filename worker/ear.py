@@ -64,6 +64,8 @@ class Ear:
         """A new stream, whose clock starts anew."""
         self.clock = self.last_loud = self._end = self._fed_ms = self.given = 0
         self._waited_loud = -SPOKE_MS
+        # What waits has no number on this stream.
+        self._waiting = deque((0, piece) for _, piece in self._waiting)
 
     def listen_again(self) -> None:
         """Frames will come that have come before; until the agent is ready all wait for it."""

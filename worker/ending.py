@@ -150,7 +150,8 @@ class Ending:
         goodbye = self.goodbye
         if goodbye is None:
             return
-        if goodbye.is_over(now, is_heard_out=self._speech.playout.is_heard_out):
+        is_heard_out = self._speech.playout.is_heard_out and not self._speech.is_talked_to
+        if goodbye.is_over(now, is_heard_out=is_heard_out):
             self.end(goodbye.cause)
             return
         if goodbye.wants_words(now) and self._cues.has_agent:

@@ -54,6 +54,7 @@ async def inherit(bus: Bus, claim: Claim, call: Call | None) -> Inherited:
         echoes=echoes,
         cursor=call.cursor,
         spoken=spoken,
+        newest=up[-1][0] if up else 0,
         has_hushed=any(map(Hushed(), down)),
         age_s=_age_s(claim, call),
     )

@@ -78,7 +78,7 @@ class Goodbye:
         """Whether the phone may be put down.
 
         Args:
-            is_heard_out: Whether the phone has confirmed every sound sent.
+            is_heard_out: Whether the phone has confirmed every sound sent, and nobody speaks.
         """
         if now >= self._cap_at:
             return True

@@ -11,7 +11,6 @@ the agent's sentences the part that the caller heard. A noise is no turn, and a
 sentence whose sound never came was not said.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -112,6 +111,7 @@ class _Tool:
     id: str
     name: str
     arguments: str
+    turn: int
     answer: str = UNKNOWN_OUTCOME
     signature: str = ""
 
@@ -129,6 +129,7 @@ class _Fold:
     open_tools: set[str] = field(default_factory=set)
     has_result: bool = False  # of a function, of which the agent has said nothing yet
     wanted: Wanted | None = None
+    is_told_to_wait: bool = False  # the agent, for the number that it wants
     ending: str = ""
     transfer: str = ""
     typed: str = ""
@@ -137,6 +138,7 @@ class _Fold:
     settings: str = ""
     taken: list[int] = field(default_factory=list)
     has_phone: bool = False
+    stream_sid: str = ""
     passages: list[tuple[int, float]] = field(default_factory=list)
 
     def add(self, at_ms: int, entry: record.Entry) -> None:
@@ -148,14 +150,16 @@ class _Fold:
                 self.is_answering = self.is_answering and not barge_in
             case record.Heard(text):
                 self._hear(text)
+            case record.Said(number, is_late=True):
+                self.sentences = max(self.sentences, number)
             case record.Said(number, text, _, behavior):
                 self._say(number, text, behavior)
             case record.Cut(number, _, _, text):
                 self._cut(number, text)
             case record.Finished():
                 self.is_answering = bool(self.open_tools) or self.has_result
-            case record.ToolAsked(call_id, name, arguments, signature=signature):
-                self._ask(_Tool(call_id, name, arguments, signature=signature))
+            case record.ToolAsked(call_id, name, arguments, turn, signature=signature):
+                self._ask(_Tool(call_id, name, arguments, turn, signature=signature))
             case record.ToolAnswered(call_id, name, content):
                 self._answer(call_id, name, content)
             case record.ToolCancelled(call_id):
@@ -164,8 +168,7 @@ class _Fold:
                 self._type(digit)
             case record.Pressed(digits):
                 self.typed, self.wanted = "", None
-                self.items.append(pressed(digits))
-                self.is_answering = False
+                self._turn(pressed(digits))
             case _:
                 self._change(at_ms, entry)
 
@@ -177,11 +180,12 @@ class _Fold:
                 self._lose_held()
             case record.Released():
                 self.taken.clear()  # those that gave it away did not die of it
-            case record.Attached():
+            case record.Attached(stream_sid):
+                self.stream_sid = stream_sid
                 self.up = self.onset = 0  # a new stream counts anew
                 self.passages = [(0, inf)] if self.is_private else []
                 self._phone(is_there=True)
-            case record.Lost():
+            case record.Lost(stream_sid) if stream_sid == self.stream_sid:
                 self._phone(is_there=False)
             case record.Ending(cause):
                 self.ending = cause
@@ -221,9 +225,19 @@ class _Fold:
     def _hear(self, text: str) -> None:
         self.onset = 0
         if text.strip():
-            self.turns += 1
-            self.items.append(text)
+            if self.is_told_to_wait and not self.typed:
+                self.wanted = None  # he has said something instead
+            self._turn(text)
+
+    def _turn(self, text: str) -> None:
+        """A turn of the caller's. Functions may have been asked for before its words were sure."""
+        self.turns += 1
+        at = len(self.items)
+        while at and isinstance(tool := self.items[at - 1], _Tool) and tool.turn == self.turns:
+            at -= 1
+        if at == len(self.items):
             self.is_answering = self.has_result = False
+        self.items.insert(at, text)
 
     def _say(self, number: int, text: str, behavior: str) -> None:
         self.sentences = max(self.sentences, number)
@@ -256,6 +270,7 @@ class _Fold:
         self.open_tools.add(tool.id)
         self.is_answering, self.has_result = True, False
         if tool.name == COLLECT_DIGITS:
+            self.is_told_to_wait = False
             self.wanted = wanted(arguments_in(tool.arguments))
 
     def _type(self, digit: str) -> None:
@@ -266,8 +281,10 @@ class _Fold:
     def _answer(self, call_id: str, name: str, content: str) -> None:
         self.is_answering = self.has_result = True  # what the agent makes of it is still to come
         self.open_tools.discard(call_id)
-        if name == COLLECT_DIGITS and content != WAITING:
-            self.typed, self.wanted = "", None
+        if name == COLLECT_DIGITS:
+            self.is_told_to_wait = content == WAITING
+            if not self.is_told_to_wait:
+                self.typed, self.wanted = "", None
         for item in self.items:
             if isinstance(item, _Tool) and item.id == call_id:
                 item.answer = content
@@ -364,25 +381,3 @@ def _function_call(tool: _Tool) -> dict[str, Any]:
         "response": tool.answer,
     }
     return {**call, "thought_signature": tool.signature} if tool.signature else call
-
-
-def with_past(settings: str, past: Past, *, answer_owed: bool) -> str:
-    """A Settings message that goes on where the past ended.
-
-    Args:
-        settings: The message as for a new call.
-        answer_owed: Whether the caller's unanswered turn goes into the context, because more
-            of it is still to be heard; otherwise it is injected, to be answered by itself.
-    """
-    if past.is_new:
-        return settings
-    message = json.loads(settings)
-    messages = list(past.messages)
-    if past.owed and answer_owed:
-        messages.append({"type": "History", "role": "user", "content": past.owed})
-    agent = message["agent"]
-    agent.pop("greeting", None)
-    if messages:
-        before = agent.get("context", {}).get("messages", [])
-        agent["context"] = {**agent.get("context", {}), "messages": [*before, *messages]}
-    return json.dumps(message)

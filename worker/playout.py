@@ -287,6 +287,12 @@ class Playout:
             self._sentences.popleft()
         return True
 
+    def take_silent(self) -> list[int]:
+        """The numbers of sentences for which no sound has come, and none will."""
+        silent = [each.number for each in self._sentences if each.is_silent]
+        self._sentences = deque(each for each in self._sentences if not each.is_silent)
+        return silent
+
     def dropped(self, name: str) -> None:
         """This mark never reached the phone: nothing can be learnt from it."""
         self._marks.pop(name, None)

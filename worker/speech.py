@@ -18,6 +18,9 @@ from worker.timers import Timer
 # A pause in the agent's sound that ends an utterance when nothing else does.
 LULL_S = 0.12
 
+# Who is in the middle of a sentence is not quiet for so long.
+PAUSE_MS = 700
+
 # With all heard and nothing new for so long the answer is over, though AgentAudioDone never came.
 # Above what it takes to notice a dead agent socket: what that one was saying is not over.
 DONE_S = 6.0
@@ -35,6 +38,7 @@ class Speech:
         """Of this turn's LatencyReport messages, seconds by Deepgram's names."""
         self.answer_due: tuple[float, int] | None = None
         """Of the turn that no sound has answered: (confirmed at, his clock when last loud)."""
+        self._has_sounded = False  # since the last answer was over
         self.late_bytes = 0
         """Sound of interrupted turns that came too late and was dropped."""
 
@@ -67,8 +71,8 @@ class Speech:
             common.log(record.Said(number, text, common.up, behavior))
             return True
         number = self.playout.unheard_text()
-        common.log(record.Said(number, text, common.up, behavior))
-        common.log(record.Cut(number, 0, 0, "", common.up))
+        common.log(record.Said(number, text, common.up, behavior, is_late=True))
+        common.log(_unsounded(number, common.up))
         return False
 
     def sound(self, mulaw: bytes, now: float) -> bool:
@@ -78,6 +82,7 @@ class Speech:
             return False
         if self.answer_due:
             self._log_answer(self.answer_due, now)
+        self._has_sounded = True
         self._common.effects.phone += self.playout.sound(mulaw)
         self._common.timers.set(Timer.LULL, now + LULL_S)
         return True
@@ -106,6 +111,10 @@ class Speech:
         common.timers.stop(Timer.LULL, Timer.DONE)
         common.effects.phone += self.playout.end()
         self._gate.expect_answer()
+        if not self._has_sounded:
+            for number in self.playout.take_silent():
+                common.log(_unsounded(number, common.up))
+        self._has_sounded = False
         common.log(record.Finished(common.up))
         if self.latencies:
             common.log(record.Latency(self.latencies, common.up))
@@ -117,6 +126,11 @@ class Speech:
     def has_unheard(self) -> bool:
         """Whether sound was sent that the caller has not heard yet."""
         return self.playout.heard(self._ear.clock) < self.playout.sent
+
+    @property
+    def is_talked_to(self) -> bool:
+        """Whether the caller is in the middle of saying something."""
+        return self._ear.is_open and self._ear.clock - self._ear.last_loud < PAUSE_MS
 
     def silence(self, now: float) -> None:
         """Take back what the caller has not heard, and let nothing more of it through."""
@@ -148,6 +162,11 @@ class Speech:
 
 def _cut(cleared: Cleared, up: int) -> record.Cut:
     return record.Cut(cleared.sentence, cleared.heard_ms, cleared.of_ms, cleared.text, up)
+
+
+def _unsounded(sentence: int, up: int) -> record.Cut:
+    """Of a sentence whose sound nobody heard."""
+    return record.Cut(sentence, 0, 0, "", up)
 
 
 def _texts(log: Sequence[tuple[int, record.Entry]]) -> dict[int, str]:

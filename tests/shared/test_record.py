@@ -43,7 +43,7 @@ WIRE: list[tuple[Entry, list[object]]] = [
     (Configured("{}", "req-1", 3, "{1}"), [3, "{}", "req-1", 3, "{1}"]),
     (Onset(4, True), [4, 4, True]),
     (Heard("hello", 5), [5, "hello", 5]),
-    (Said(1, "Hi.", 6, "bridge"), [6, 1, "Hi.", 6, "bridge"]),
+    (Said(1, "Hi.", 6, "bridge"), [6, 1, "Hi.", 6, "bridge", False]),
     (Cut(1, 400, 900, "H", 7), [7, 1, 400, 900, "H", 7]),
     (Answering(250, 700, 8), [8, 250, 700, 8]),
     (Latency({"total": 0.5}, 9), [9, {"total": 0.5}, 9]),

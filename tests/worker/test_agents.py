@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from shared.calls import Ringing
 from sim.agent import protocol
 from worker.agents import BadAgentFile, Bridge, load
-from worker.history import Past, with_past
+from worker.context import with_past
+from worker.history import Past
 
 AGENTS = Path(__file__).parents[2] / "agents"
 RINGING = Ringing("CA1", caller="+15550100", called="+15550199")

@@ -32,8 +32,9 @@ from shared.record import (
 )
 from sim.agent import protocol
 from worker.agents import load
+from worker.context import with_past
 from worker.functions import UNKNOWN_OUTCOME
-from worker.history import Past, fold, with_past
+from worker.history import Past, fold
 
 ATTACHED = Attached("MZ1", "edge-1")
 HELLO = Said(1, "Hello, how are you?", 0)

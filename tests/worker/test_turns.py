@@ -90,7 +90,7 @@ def test_a_late_text_of_the_cut_turn_opens_nothing_and_was_never_heard() -> None
     call.says(sentence("Two."), *pieces(2))
 
     assert call.phone() == []
-    assert call.log() == [record.Said(2, "Two.", 1), record.Cut(2, 0, 0, "", 1)]
+    assert call.log() == [record.Said(2, "Two.", 1, is_late=True), record.Cut(2, 0, 0, "", 1)]
 
 
 @pytest.mark.parametrize("between", [DONE, words("Stop."), words("")])

@@ -77,14 +77,15 @@ def test_an_onset_lies_where_the_agent_hears_though_it_is_behind() -> None:
     call.speak_up(4)
     call.loses_agent(LOST)
     call.speak_up(4)
-    call.says(WELCOME, APPLIED)
+    call.says(WELCOME, APPLIED, sentence("Yes?"), LONG[:1600], DONE)  # so it is worth another
     call.speak_up(1)
     heard_at, came_at = call.conversation.cursor, call.sequence
     call.says(ONSET)
     call.speak_up(2)
     call.loses_agent(LOST)
-    call.wait(1)
+    call.wait(3)
 
+    assert len(call.listens_after) == 3
     assert heard_at < came_at - 50
     assert call.listens_after[-1] <= heard_at - 40
 

@@ -53,6 +53,7 @@ class Ending:
             self._common.log(record.Transferring(transfer, self._common.up))
         self._common.state = State.ENDING
         self._waiting.stop()
+        self._common.timers.stop(Timer.HOLD)
         self.goodbye = Goodbye(cause, now, said_already=self.has_spoken)
         self._common.log(record.Ending(cause, self._common.up))
         self._speech.expect_answer()

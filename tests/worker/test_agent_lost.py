@@ -197,6 +197,17 @@ def test_an_agent_lost_before_its_goodbye_does_not_leave_the_caller_in_silence()
     assert call.over == "agent ended the call"
 
 
+def test_the_hold_line_is_not_said_into_the_goodbye_of_the_next_agent() -> None:
+    call = talking()
+    call.says(ONSET, words("Bye."), sentence("Goodbye!"), SECOND)
+    call.loses_agent("closed 1006")
+    call.forget()
+    call.says(WELCOME, APPLIED, asks("end_call"))
+    call.listen(3.9)
+
+    assert call.heard_by_phone() == b""
+
+
 def test_an_agent_lost_while_the_phone_is_away_is_apologized_for_on_its_return() -> None:
     call = talking()
     call.detach()

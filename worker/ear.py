@@ -76,15 +76,18 @@ class Ear:
 
     def frame(self, frame: Audio, sequence: int = 0) -> list[bytes]:
         """One of the caller's frames, with its number. Returns what goes to the agent now."""
-        pieces = [frame.mulaw]
+        mulaw = frame.mulaw
+        if not mulaw:
+            return []  # an empty message may mean the end to an agent
+        pieces = [mulaw]
         gap_ms = frame.timestamp - self._end - self._fed_ms if self._end else 0
         self._fed_ms = 0
         if gap_ms > GAP_MS:
             missing = min(gap_ms, FILL_AT_MOST_MS) * BYTES_PER_MS
             pieces.insert(0, SILENCE * (missing - missing % FRAME_BYTES))
-        self._end = frame.timestamp + len(frame.mulaw) // BYTES_PER_MS
+        self._end = frame.timestamp + len(mulaw) // BYTES_PER_MS
         self.clock = max(self.clock, self._end)
-        if self._is_open and is_speech(frame.mulaw):
+        if self._is_open and is_speech(mulaw):
             self.last_loud = self.clock
         if self._is_ready and not self._waiting:
             self.given = sequence

@@ -26,6 +26,17 @@ def test_a_frame_goes_through_byte_for_byte(ear: Ear) -> None:
     assert ear.frame(frame(0, LOUD_FRAME)) == [LOUD_FRAME]
 
 
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_of_an_empty_frame_nothing_goes_to_the_agent(*, is_ready: bool) -> None:
+    ear = Ear()
+    if is_ready:
+        ear.agent_is_ready()
+    ear.frame(frame(0, LOUD_FRAME))
+
+    assert ear.frame(frame(1, b"")) == []
+    assert caught_up(ear) == [LOUD_FRAME] * (not is_ready)
+
+
 def test_the_clock_is_the_end_of_the_newest_frame(ear: Ear) -> None:
     ear.frame(frame(7))
 

@@ -92,8 +92,9 @@ class Ear:
         if self._is_ready and not self._waiting:
             self.given = sequence
             return pieces
-        for piece in pieces:
-            self._wait(piece, sequence)
+        sound = b"".join(pieces)
+        for at in range(0, len(sound), FRAME_BYTES):  # a fill too waits, and follows, by frames
+            self._wait(sound[at : at + FRAME_BYTES], sequence)
         return []
 
     def fed(self, mulaw: bytes) -> bytes:

@@ -201,7 +201,15 @@ def test_a_fill_waits_in_order_too() -> None:
     ear.frame(Audio(LOUD_FRAME, 120))
 
     ear.agent_is_ready()
-    assert ear.catch_up() + ear.catch_up() == [LOUD_FRAME, SILENCE * 800, LOUD_FRAME]
+    assert caught_up(ear) == [LOUD_FRAME, *[SILENT_FRAME] * 5, LOUD_FRAME]
+
+
+def test_of_a_fill_too_no_more_waits_than_ends_a_turn() -> None:
+    ear = Ear()
+    ear.frame(frame(0, LOUD_FRAME))
+    ear.frame(frame(450, LOUD_FRAME))
+
+    assert caught_up(ear) == [LOUD_FRAME, *[SILENT_FRAME] * 75, LOUD_FRAME]
 
 
 def test_the_first_frame_of_a_stream_follows_no_gap(ear: Ear) -> None:

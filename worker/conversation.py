@@ -313,6 +313,7 @@ class Conversation:
             self._ear.close_utterance()
             self._log(record.Heard("", self._common.up))
             self._waiting.again(now)
+            self._inject_again(now)
 
     @property
     def is_quiet_moment(self) -> bool:
@@ -324,7 +325,6 @@ class Conversation:
 
     def _use_quiet_moment(self, now: float) -> None:
         if self._must_rotate:
-            self._must_rotate = False
             self._begin(now)
         else:
             self._must_move = False

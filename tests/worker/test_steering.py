@@ -232,6 +232,17 @@ def test_words_that_are_refused_are_tried_once_more_and_then_given_up() -> None:
     assert call.outcomes == [("o 1", "it was not said: somebody was speaking")]
 
 
+def test_they_are_tried_again_too_when_the_turn_ends_in_silence() -> None:
+    call = talking(uses_flux=False, utterance_s=2.0)
+    call.says(ONSET)
+    call.change(Say("One moment."))
+    call.says(REFUSED)
+    call.forget()
+    call.listen(2.1)
+
+    assert [each["message"] for each in call.told()] == ["One moment."]
+
+
 def test_words_that_come_into_the_caller_s_turn_are_not_done() -> None:
     call = steered()
     call.change(Say("One moment."), "o 1")

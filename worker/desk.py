@@ -60,6 +60,7 @@ class Desk:
         """Whoever asked is gone."""
         self._functions.new_agent()
         self._digits.new_agent()
+        self._count()
 
     # -- functions ---------------------------------------------------------------
 
@@ -81,6 +82,7 @@ class Desk:
         elif call.name == COLLECT_DIGITS and call.name in self._terms.tools:
             self._functions.request(call, turn)
             self._digits.collect(call, now)
+            self._count()
             self._waiting.pause()
         elif not self._functions.repeat(call, turn):
             self._functions.request(call, turn)
@@ -120,12 +122,12 @@ class Desk:
     def cancelled(self, ids: tuple[str, ...]) -> None:
         """The agent has taken requests back."""
         self._functions.cancelled(ids)
-        self._count()
         self._digits.cancelled(ids)
+        self._count()
         self._ending.cancelled(ids)
 
     def _count(self) -> None:
-        self._waiting.has_functions = not self._functions.is_idle
+        self._waiting.has_functions = not self._functions.is_idle or self._digits.is_asked
 
     # -- keys --------------------------------------------------------------------
 
@@ -160,5 +162,6 @@ class Desk:
             self._turn += 1
             self._ending.has_spoken = False
         self._cues.as_user(words, hides=hides)
+        self._count()
         if self._digits.is_idle:
             self._waiting.again(now)

@@ -51,6 +51,11 @@ class Digits:
         return self._keypad.is_idle and not self._wanted
 
     @property
+    def is_asked(self) -> bool:
+        """Whether an agent waits for the answer of `collect_digits`."""
+        return self._call is not None
+
+    @property
     def is_new(self) -> bool:
         """Whether the next key is a number's first."""
         return self._keypad.is_idle

@@ -128,6 +128,19 @@ def test_a_number_that_was_collected_leaves_an_answer_owed() -> None:
     assert injected(call) == ["One moment, please."]
 
 
+def test_nothing_is_owed_while_keys_are_awaited() -> None:
+    call = collecting(count=4)
+    call.says(ONSET, words("Hold on."))
+    call.forget()
+    call.listen(7.9)
+    assert injected(call) == []
+
+    press(call, "4711")
+    call.listen(4.1)
+
+    assert injected(call) == ["One moment, please."]
+
+
 def test_a_sentence_without_sound_is_no_answer() -> None:
     call = talking()
     call.says(ONSET, words("What cars?"), sentence("Three."))

@@ -81,7 +81,7 @@ class Conversation:
         self._phone = Phone(common, self._ear, self._playout, terms.reattach_s, now)
         self._speech = Speech(common, self._ear, self._playout)
         self._recovery = Recovery()
-        self._waiting = Waiting(common)
+        self._waiting = Waiting(common, self._ear)
         self._cues = cues = Cues(common, self._speech)
         self._ending = Ending(common, terms, cues, self._speech, self._waiting, past)
         self._desk = Desk(common, terms, cues, self._waiting, self._ending, past, now)
@@ -480,7 +480,7 @@ class Conversation:
                     # It may come before the turn is confirmed for which it is.
                     self._desk.ask(call, now, is_turn_open=self._ear.is_open)
             case deepgram.FunctionCallCancelled(ids):
-                self._desk.cancelled(ids)
+                self._desk.cancelled(ids, now)
             case deepgram.Updated(what):
                 self._update(what)
             case deepgram.LatencyReport(seconds):

@@ -119,12 +119,14 @@ class Desk:
             self._cues.as_user(words)
             self._waiting.again(now)
 
-    def cancelled(self, ids: tuple[str, ...]) -> None:
+    def cancelled(self, ids: tuple[str, ...], now: float) -> None:
         """The agent has taken requests back."""
         self._functions.cancelled(ids)
         self._digits.cancelled(ids)
         self._count()
         self._ending.cancelled(ids)
+        if self.is_idle:
+            self._waiting.again(now)
 
     def _count(self) -> None:
         self._waiting.has_functions = not self._functions.is_idle or self._digits.is_asked

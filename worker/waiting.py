@@ -1,6 +1,7 @@
 """A caller's wait for an answer, on the conversation's clock: when it begins, and what ends it."""
 
 from worker.common import Common
+from worker.ear import Ear
 from worker.owed import Due, Owed
 from worker.terms import State
 from worker.timers import Timer
@@ -9,8 +10,9 @@ from worker.timers import Timer
 class Waiting:
     """Whether an answer is owed, and the timer that looks after it."""
 
-    def __init__(self, common: Common) -> None:
+    def __init__(self, common: Common, ear: Ear) -> None:
         self._common = common
+        self._ear = ear
         self._owed = Owed()
         self.has_functions = False
         """Whether functions are under way: until they are answered the agent owes nothing."""
@@ -26,8 +28,11 @@ class Waiting:
             self._common.timers.set(Timer.OWED, self._owed.begin(now, is_told=is_told))
 
     def again(self, now: float) -> None:
-        """What interrupted the wait has come to nothing, or to an answer of ours."""
-        if self._owed.is_paused:
+        """What interrupted the wait has come to nothing, or to an answer of ours.
+
+        A caller who speaks does not wait: then it goes on when his turn has come to nothing, too.
+        """
+        if self._owed.is_paused and not self._ear.is_open:
             self.begin(now)
 
     def pause(self) -> None:

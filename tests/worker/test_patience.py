@@ -16,6 +16,7 @@ from tests.worker.driver import (
     asks,
     entries,
     sentence,
+    takes_back,
     talking,
     words,
 )
@@ -139,6 +140,39 @@ def test_nothing_is_owed_while_keys_are_awaited() -> None:
     call.listen(4.1)
 
     assert injected(call) == ["One moment, please."]
+
+
+def test_what_the_agent_takes_back_leaves_an_answer_owed() -> None:
+    call = own("look")
+    call.says(ONSET, words("Look."), asks("look"), takes_back("look"))
+    call.forget()
+    call.listen(4.1)
+
+    assert injected(call) == ["One moment, please."]
+
+
+def test_a_caller_who_speaks_as_it_is_taken_back_does_not_wait() -> None:
+    call = own("look")
+    call.says(ONSET, words("Look."), asks("look"), ONSET, takes_back("look"))
+    call.forget()
+    call.speak_up(10)
+    assert injected(call) == []
+
+    call.says(words(""))
+    call.listen(4.1)
+
+    assert injected(call) == ["One moment, please."]
+
+
+def test_a_caller_who_speaks_as_a_function_answers_does_not_wait() -> None:
+    call = own("look")
+    call.says(ONSET, words("Look."), asks("look"), ONSET)
+    call.answers("three")
+    call.forget()
+    call.speak_up(16)
+
+    assert injected(call) == []
+    assert call.connects == 1
 
 
 def test_a_sentence_without_sound_is_no_answer() -> None:

@@ -40,7 +40,7 @@ from worker.phone import Phone
 from worker.placeholders import filled
 from worker.playout import Playout
 from worker.presence import Presence
-from worker.recovery import HOLD_EVERY_S, SILENT_FOR_S, Recovery
+from worker.recovery import HOLD_EVERY_S, LOOK_AGAIN_S, SILENT_FOR_S, Recovery
 from worker.speech import Speech
 from worker.steering import Steering
 from worker.terms import Effects, Inherited, State, Terms
@@ -169,7 +169,7 @@ class Conversation:
             case Timer.OWED:
                 self._see_owed(now)
             case Timer.FILLER:
-                self._fill()
+                self._fill(now)
             case Timer.DIGITS:
                 self._desk.end_number(now)
             case Timer.COLLECT:
@@ -441,13 +441,12 @@ class Conversation:
 
     def _hold(self, now: float) -> None:
         """The agent has been gone for so long that the line feels dead."""
-        is_free = self._playout.is_heard_out and not self._ear.spoke_lately
-        is_free = is_free and not self._machine.is_there
-        if self._phone.is_attached and is_free:
+        is_free = self._phone.is_attached and self._playout.is_heard_out
+        if is_free and not self._ear.spoke_lately and not self._machine.is_there:
             self._speech.line(self._terms.hold, now)
             self._timers.set(Timer.HOLD, now + HOLD_EVERY_S)
         else:
-            self._timers.set(Timer.HOLD, now + SILENT_FOR_S / 4)
+            self._timers.set(Timer.HOLD, now + LOOK_AGAIN_S)
 
     def _give_up(self, now: float) -> None:
         """There will be no agent: the caller is told, then the call ends."""
@@ -513,7 +512,6 @@ class Conversation:
         self._ear.open_utterance()
         self._may_force_turn = self._terms.uses_flux
         self._waiting.pause()
-        self._timers.stop(Timer.FILLER)
         is_kept = self._ending.goodbye or (self._terms.protects_greeting and self._in_greeting)
         is_barge_in = self._speech.has_unheard and not is_kept
         self._log(record.Onset(self._ear.given, barge_in=is_barge_in))
@@ -532,7 +530,7 @@ class Conversation:
             return
         self._presence.seen()
         self._in_greeting = self._ending.has_spoken = False
-        self._desk.talked()
+        self._desk.talked(now)
         self._speech.confirm(now, is_turn=True)
         self._ending.talked(text)
         self._waiting.begin(now)
@@ -575,9 +573,11 @@ class Conversation:
 
     # -- silence --------------------------------------------------------------
 
-    def _fill(self) -> None:
+    def _fill(self, now: float) -> None:
         """A function takes long."""
-        if self.state is State.TALKING and not self._ear.is_open:
+        if self._ear.is_open:
+            self._timers.set(Timer.FILLER, now + LOOK_AGAIN_S)
+        elif self.state is State.TALKING:
             self._cues.line(self._desk.filler)
 
     def _see_owed(self, now: float) -> None:

@@ -11,7 +11,7 @@ from worker.cues import Cues
 from worker.deepgram import FunctionCall
 from worker.digits import FORGOTTEN_AFTER_S, Digits
 from worker.ending import Ending
-from worker.functions import Functions, arguments_in
+from worker.functions import FILLER_AFTER_S, Functions, arguments_in
 from worker.history import Past
 from worker.keypad import PAUSE_S
 from worker.terms import State, Terms
@@ -138,10 +138,12 @@ class Desk:
         """Whether the next key is a number's first."""
         return self._digits.is_new
 
-    def talked(self) -> None:
-        """The caller has said something."""
+    def talked(self, now: float) -> None:
+        """The caller has said something. What takes long is bridged some time after that."""
         self._turn += 1
         self._digits.talked()
+        if Timer.FILLER in self._common.timers:
+            self._common.timers.set(Timer.FILLER, now + FILLER_AFTER_S)
 
     def press(self, digit: str, sequence: int, now: float) -> None:
         """One key."""

@@ -17,6 +17,9 @@ GIVE_UP_AFTER_S = 10.0
 SILENT_FOR_S = 2.0
 HOLD_EVERY_S = 5.0
 
+# A line that would be said over somebody: how soon to look whether it still would.
+LOOK_AGAIN_S = 0.5
+
 # An agent that says nothing proves itself by lasting: one that takes the settings and
 # then fails at every answer must not be tried for ever.
 PROVEN_AFTER_S = 10.0

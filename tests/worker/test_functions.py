@@ -44,8 +44,8 @@ def answers(call: Driver) -> list[tuple[str, str]]:
     return [(e["id"], e["content"]) for e in told if e["type"] == "FunctionCallResponse"]
 
 
-def own(*names: str, filler: str = "") -> Driver:
-    return talking(own_tools=dict.fromkeys(names, filler))
+def own(*names: str, filler: str = "", **terms: Any) -> Driver:
+    return talking(own_tools=dict.fromkeys(names, filler), **terms)
 
 
 # -- functions ----------------------------------------------------------------

@@ -289,6 +289,37 @@ def test_a_function_s_filler_is_not_said_over_the_caller() -> None:
     assert injected(call) == []
 
 
+@pytest.mark.parametrize("news", [[words("")], []], ids=["noise", "quiet"])
+def test_it_is_said_after_a_cough_and_once(news: list[str]) -> None:
+    call = own("look", filler="Let me see.", utterance_s=1.0)
+    call.says(ONSET, words("Look."), asks("look"), ONSET)
+    call.forget()
+    call.speak_up(2)
+    assert injected(call) == []
+    call.says(*news)
+    call.listen(1.6)
+    assert injected(call) == ["Let me see."]
+
+    call.says(ONSET, words(""))
+    call.listen(3)
+    assert injected(call) == []
+
+
+@pytest.mark.parametrize("confirmed", [[words("Look.")], []], ids=["in a later turn", "in its own"])
+def test_it_is_said_some_time_after_the_callers_words(confirmed: list[str]) -> None:
+    call = own("look", filler="Let me see.")
+    call.says(ONSET, *confirmed, asks("look"), *[ONSET] * len(confirmed))
+    call.speak_up(2)
+    call.says(words("The red ones."))
+    call.forget()
+    call.listen(1.4)
+    assert injected(call) == []
+
+    call.listen(0.2)
+
+    assert injected(call) == ["Let me see."]
+
+
 def test_the_hold_line_is_not_said_over_the_caller() -> None:
     call = successor([Heard("What cars?", 1)])
     call.says(ONSET)

@@ -1,6 +1,8 @@
 """What a tool or an operator may have done in mid-call, and what that makes of the Settings.
 
 Deepgram acknowledges each change of its Settings; from then on it is in force, and in the log.
+A change that makes no sense cannot be made: whoever asks for it is told what is wrong, by a
+TypeError or a ValueError.
 """
 
 import json
@@ -21,6 +23,9 @@ class Say:
 
     text: str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        _must_be_text(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -28,6 +33,11 @@ class Update:
 
     what: str
     content: str = field(repr=False)  # the text, or the block as JSON
+
+    def __post_init__(self) -> None:
+        _must_be_text(self.content)
+        if self.what != PROMPT:
+            _must_be_blocks(json.loads(self.content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +53,21 @@ class Resume:
 Change = Say | Update | Pause | Resume
 
 
+def _must_be_text(value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"must be a text, not {type(value).__name__}")
+    value.encode()  # half a surrogate pair could not be logged
+
+
+def _must_be_blocks(value: object) -> None:
+    blocks = value if isinstance(value, list) else [value]
+    if not blocks or not all(isinstance(each, dict) for each in blocks):
+        raise TypeError("must be a block or a list of blocks, each a mapping")
+
+
 def voice(model: str) -> Update:
     """Another of Deepgram's voices, by its name, such as `aura-2-thalia-en`."""
+    _must_be_text(model)
     provider = {"type": "deepgram", "model": model}
     if model.startswith("flux-"):
         provider["version"] = "v2"

@@ -140,7 +140,7 @@ async def _connected(bus: Bus) -> None:
 def make_parser(command: str) -> argparse.ArgumentParser:
     """What may be said of an order."""
     parser = argparse.ArgumentParser(f"python -m worker {command}", description=PURPOSES[command])
-    parser.add_argument("call", metavar="CALLSID")
+    parser.add_argument("call", metavar="CALLSID", type=_words)
     if command in TEXTS:
         parser.add_argument("text", metavar=TEXTS[command], type=_words)
     else:
@@ -152,7 +152,10 @@ def make_parser(command: str) -> argparse.ArgumentParser:
 def _words(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("must not be empty")
-    text.encode()  # what is not UTF-8 cannot be said
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("must be UTF-8") from None
     return text
 
 

@@ -68,7 +68,10 @@ class CallInfo:
     idempotency_key: str = field(default="", repr=False)
     """The same for the same request of the same turn, whichever worker runs it."""
     change: Callable[[Change], None] = field(default=_nowhere, repr=False, compare=False)
-    """Where the wishes below go: to the call. Outside of one, nowhere."""
+    """Where the wishes below go: to the call. Outside of one, nowhere.
+
+    One that makes no sense is refused at once, by a TypeError or a ValueError.
+    """
 
     def say(self, text: str) -> None:
         """Have the agent say this, after what it is saying."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.changes import Change, Say, Update
 from worker.keypad import MAX_DIGITS
 from worker.tools import (
     BUILT_IN,
@@ -296,6 +297,59 @@ def test_what_the_caller_said_does_not_show_in_a_key() -> None:
 def test_a_key_is_the_same_in_every_process() -> None:
     # Written down: a worker of the next version must find what this one has done.
     assert key_of("CA1", 1, "book", '{"a": 1}') == "e6eddd83e363da9a4d81f158e5d331cb"
+
+
+# -- changes in mid-call ------------------------------------------------------------
+
+WISHES: dict[str, Callable[[CallInfo, Any], None]] = {
+    "say": CallInfo.say,
+    "prompt": CallInfo.add_to_prompt,
+    "think": CallInfo.use_think,
+    "speak": CallInfo.use_speak,
+    "voice": CallInfo.use_voice,
+}
+
+
+@pytest.mark.parametrize(
+    ("wish", "wrong", "sentence"),
+    [
+        ("say", None, "must be a text, not NoneType"),
+        ("say", b"Hi.", "must be a text, not bytes"),
+        ("prompt", 4, "must be a text, not int"),
+        ("prompt", "\ud800", "surrogates not allowed"),
+        ("voice", None, "must be a text, not NoneType"),
+        ("think", "gpt", "must be a block or a list of blocks, each a mapping"),
+        ("think", ["gpt"], "must be a block or a list of blocks, each a mapping"),
+        ("think", None, "must be a block or a list of blocks, each a mapping"),
+        ("think", {"provider": {1, 2}}, "not JSON serializable"),
+        ("speak", [], "must be a block or a list of blocks, each a mapping"),
+        ("speak", [{}, 7], "must be a block or a list of blocks, each a mapping"),
+    ],
+)
+def test_a_wish_that_cannot_be_is_refused_where_it_is_made(
+    wish: str, wrong: Any, sentence: str
+) -> None:
+    wishes: list[Change] = []
+    info = CallInfo("CA1", change=wishes.append)
+
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        WISHES[wish](info, wrong)
+
+    assert wishes == []
+
+
+def test_a_wish_that_can_be_goes_to_the_call() -> None:
+    wishes: list[Change] = []
+    info = CallInfo("CA1", change=wishes.append)
+    info.say("Hi.")
+    info.use_think([{"prompt": "Be short."}])
+    info.use_speak(({}, {}))
+
+    assert wishes == [
+        Say("Hi."),
+        Update("think", '[{"prompt": "Be short."}]'),
+        Update("speak", "[{}, {}]"),
+    ]
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(

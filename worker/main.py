@@ -63,7 +63,7 @@ SPREAD_S = 0.01
 
 # Between two reads under load. The caller's frames may wait for so long: it is the agent's way to
 # the phone on which a `clear` must not, and what is read together goes out together.
-PAUSE_S = 0.005
+PAUSE_S = 0.010
 
 
 class Worker:

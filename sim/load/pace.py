@@ -1,8 +1,9 @@
 """How fast a core is while we measure, held against the fastest that this machine has shown.
 
-A core may share its hardware, with another of this machine's or with a neighbour nobody sees: then
-all work takes longer, at times twice as long, and so does everything that is measured in seconds of
-CPU. No meter of the machine's own tells of it; a piece of work that is always the same does.
+A core may share its hardware, with another of this machine's or with a neighbour nobody sees, or be
+slow to wake: then all work takes longer, at times twice as long, and so does everything that is
+measured in seconds of CPU. No meter of the machine's own tells of it; a piece of work that is
+always the same does.
 """
 
 from functools import cache

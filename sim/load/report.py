@@ -12,7 +12,7 @@ BUSY_CORES = 0.8
 FULL = 0.95
 
 SLOW = 0.8
-"""A core below so much of its best pace shares its hardware with work nobody sees here."""
+"""Below so much of a core's best pace, figures say as much of the machine as of the bridge."""
 
 SATURATED_CORES = 0.95
 """A process with one loop that uses so much of a core cannot do more."""
@@ -187,6 +187,6 @@ def warnings(result: Result) -> list[str]:
     if result.costs.pace < SLOW:
         found.append(
             f"WARNING ({result.target}): a core ran at {result.costs.pace:.0%} of its best pace, as"
-            " one does that shares its hardware: all that needs it took so much longer"
+            " one that shares its hardware or is slow to wake: its work took so much longer"
         )
     return found

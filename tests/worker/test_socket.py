@@ -587,6 +587,20 @@ async def test_a_peer_that_answers_its_pings_stays(
         socket.close()
 
 
+async def test_a_peer_that_was_not_looked_at_for_long_has_its_time_to_answer(owner: Owner) -> None:
+    async with agent(listen) as url:
+        socket = await owner.open(url)
+        start = asyncio.get_running_loop().time()
+        socket.check(start + 1)
+        await settle()
+        for late in (5.0, 5.5, 6.0):  # Redis stood still meanwhile
+            socket.check(start + late)
+        await settle()
+
+        assert owner.closed == []
+        socket.close()
+
+
 async def test_a_frozen_peer_is_noticed_while_the_loop_runs(
     owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

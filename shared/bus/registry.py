@@ -347,11 +347,10 @@ class Registry:
         """
         call_key, log_key, *sound = self._names(claim, streams)
         self._bus.release(call_key, log_key, *sound)
-        for name in (call_key, log_key):
-            longer_s = max(keep_for_s, remember_for_s)
-            self._bus.link.post("EXPIRE", name, longer_s, repeats=True)
-        for name in sound:
-            self._bus.link.post("EXPIRE", name, keep_for_s, repeats=True)
+        words_s = max(keep_for_s, remember_for_s)
+        kept_s = {call_key: words_s, log_key: words_s} | dict.fromkeys(sound, keep_for_s)
+        for name, seconds in kept_s.items():
+            self._bus.link.post("EXPIRE", name, seconds, repeats=True)
         self._forget(claim.entry_id, claim.ringing.call_sid)
 
     def keep(self, claim: Claim, streams: Sequence[str]) -> None:

@@ -267,3 +267,8 @@ def ending(**terms: Any) -> Driver:
 def entries(call: Driver, kind: type) -> list[Any]:
     """What was logged of this kind, since it was asked last."""
     return [each for each in call.log() if isinstance(each, kind)]
+
+
+def injected(call: Driver) -> list[str]:
+    """The words that the agent was told as the caller's, since it was asked last."""
+    return [each["content"] for each in call.told() if each["type"] == "InjectUserMessage"]

@@ -15,6 +15,7 @@ from tests.worker.driver import (
     SETTINGS,
     WELCOME,
     Driver,
+    injected,
     sentence,
 )
 from worker.terms import Inherited
@@ -25,10 +26,6 @@ GO_ON = "(Please go on.)"
 
 def entries(call: Driver, kind: type) -> list[Any]:
     return [each for each in call.log() if isinstance(each, kind)]
-
-
-def injected(call: Driver) -> list[str]:
-    return [each["content"] for each in call.told() if each["type"] == "InjectUserMessage"]
 
 
 def inherited(*log: Entry, **rest: Any) -> Inherited:

@@ -12,24 +12,18 @@ from tests.worker.driver import (
     WELCOME,
     Driver,
     asks,
+    injected,
     sentence,
     talking,
     words,
 )
 from tests.worker.test_functions import asks_with
-from worker.history import Past, fold
+from tests.worker.test_history import past_of
+from worker.history import fold
 from worker.terms import Inherited, State
 
 LOST = "closed 1006"
 LONG = b"\x20" * 40_000
-
-
-def past_of(*entries: record.Entry) -> Past:
-    return fold([(number, entry) for number, entry in enumerate(entries)], {})
-
-
-def injected(call: Driver) -> list[str]:
-    return [each["content"] for each in call.told() if each["type"] == "InjectUserMessage"]
 
 
 def renewed(call: Driver) -> Driver:

@@ -1,7 +1,5 @@
 """A conversation outlives its agent socket."""
 
-from typing import Any
-
 import pytest
 
 from shared import record
@@ -18,6 +16,8 @@ from tests.worker.driver import (
     WELCOME,
     Driver,
     asks,
+    entries,
+    injected,
     sentence,
     talking,
     words,
@@ -28,14 +28,6 @@ LOST = "closed 1006"
 SECOND = b"\x20" * 8000
 GO_ON = "(Please go on.)"
 CAP_WARNING = '{"type":"Warning","code":"MAXIMUM_SESSION_LENGTH_APPROACHING"}'
-
-
-def entries(call: Driver, kind: type) -> list[Any]:
-    return [each for each in call.log() if isinstance(each, kind)]
-
-
-def injected(call: Driver) -> list[str]:
-    return [each["content"] for each in call.told() if each["type"] == "InjectUserMessage"]
 
 
 def asked() -> Driver:

@@ -22,7 +22,7 @@ from contextlib import suppress
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge import hold, twilio
-from edge.desk import Desk
+from edge.desk import Admitted, Desk
 from edge.server import CLOSE_WITHIN_S, PhoneWire
 from shared.bulkhead import bulkhead
 from shared.bus import BusError, Outlet
@@ -132,14 +132,14 @@ class PhoneCall:
             self._desk.counts.sockets_unstarted += 1
             return await self._refuse()
         try:
-            ringing = await self._desk.admit(started)
+            admitted = await self._desk.admit(started)
         except BusError as exc:
             self._desk.counts.bus_away += 1
             log.warning("call not admitted", extra={"reason": type(exc).__name__})
-            ringing = None
-        if ringing is None:
+            admitted = None
+        if admitted is None:
             return await self._refuse()
-        return await self._serve(started, ringing)
+        return await self._serve(started, admitted)
 
     async def _refuse(self) -> str:
         await self._close(REFUSED)
@@ -155,22 +155,23 @@ class PhoneCall:
 
     # -- the call -------------------------------------------------------------
 
-    async def _serve(self, started: twilio.Started, ringing: Ringing) -> str:
+    async def _serve(self, started: twilio.Started, admitted: Admitted) -> str:
         call_sid, stream_sid = started.call_sid, started.stream_sid
         extra = {"call_sid": call_sid, "stream_sid": stream_sid}
         bus, now = self._desk.bus, asyncio.get_running_loop().time()
         self._up = bus.up(call_sid, stream_sid)
         self._writer = twilio.Writer(stream_sid)
-        self._ringing, self._call_sid, self._stream_sid = ringing, call_sid, stream_sid
+        self._ringing, self._call_sid, self._stream_sid = admitted.ringing, call_sid, stream_sid
         self._sequence = started.sequence
         self._last_frame = now
         self._next_leaving = now + LEAVE_EVERY_S if self._desk.fleet.is_draining else now
         bus.follow_down(call_sid, stream_sid, self._take)
+        bus.journal(call_sid).write(Attached(stream_sid, bus.process))
+        self._tell(admitted.owner)
         log.info("phone attached", extra=extra)
         over = _Over(Cause.EDGE_STOPPED, ends_call=False)
         try:
             async with asyncio.TaskGroup() as self._pumps:
-                self._pumps.create_task(self._announce(), name=f"note:{call_sid}")
                 for pump in (self._until_over, self._until_closed, self._watch):
                     self._pumps.create_task(pump(), name=f"{pump.__name__}:{call_sid}")
                 self._wire.serve(self._read, self._play)
@@ -184,20 +185,11 @@ class PhoneCall:
             await self._close(1000)
         return over.cause
 
-    async def _announce(self) -> None:
-        self._desk.bus.journal(self._call_sid).write(
-            Attached(self._stream_sid, self._desk.bus.process)
-        )
-        try:
-            await self._attach()
-        except BusError:
-            raise _Over(Cause.REDIS_AWAY, ends_call=False) from None
-
-    async def _attach(self) -> None:
-        call_sid, stream_sid = self._call_sid, self._stream_sid
-        owner = await self._desk.registry.attach(call_sid, stream_sid)
+    def _tell(self, owner: str) -> None:
+        """Somebody has the call already: here is its phone."""
         if owner:
-            self._desk.bus.note(owner, call_sid, Attach(call_sid, stream_sid))
+            attach = Attach(self._call_sid, self._stream_sid)
+            self._desk.bus.note(owner, self._call_sid, attach)
 
     def _hand_back(self, over: _Over) -> None:
         """The last word of this stream."""
@@ -365,7 +357,7 @@ class PhoneCall:
         with suppress(BusError):
             if await self._desk.offer(self._ringing) in (Outcome.NEW, Outcome.UNSERVED):
                 log.warning("call offered again", extra={"call_sid": self._call_sid})
-                await self._attach()
+                self._tell(await self._desk.registry.attach(self._call_sid, self._stream_sid))
 
     def _see_to_leaving(self, now: float) -> None:
         """The phone goes to another edge, if this one is told to stop and Twilio would ask."""

@@ -8,11 +8,19 @@ from edge.counts import Counts
 from edge.fleet import Fleet
 from edge.twilio import Started
 from shared.bus import Bus, Registry
-from shared.calls import Call, Outcome, Ringing, State
+from shared.calls import Call, Outcome, Ringing
 from shared.logs import Seldom
 from shared.settings import Settings
 
 log = logging.getLogger("edge")
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The call that a phone socket has, and the worker that is to know of it, if there is one."""
+
+    ringing: Ringing
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +64,34 @@ class Desk:
         """How long a token is good: Twilio says the notice before it opens the phone socket."""
         return self.settings.token_s + notice_s
 
-    async def admit(self, started: Started) -> Ringing | None:
-        """The call that this socket may have, or None; if nobody has it yet, somebody is found.
+    async def admit(self, started: Started) -> Admitted | None:
+        """The call that this socket has now, or None; if nobody has it yet, somebody is found.
 
         Raises:
             BusError
         """
-        call_sid = started.call_sid
-        token = started.parameters.get("token", "")
-        call = await self.registry.call(call_sid)
-        if self.settings.require_token or (call and call.has_webhook):
-            if not token or not await self.registry.take_token(call_sid, token):
-                self.counts.sockets_without_token += 1
-                self.seldom.warning("token refused")
-                return None
-        elif call and call.state is State.LIVE:
-            self.counts.sockets_doubled += 1
-            self.seldom.warning("second socket refused")
+        call_sid, stream_sid = started.call_sid, started.stream_sid
+        token, needs_token = started.parameters.get("token", ""), self.settings.require_token
+        found = await self.registry.admit(call_sid, stream_sid, token, needs_token=needs_token)
+        call = found.call
+        if not found.is_let_in:
+            self._refused(needs_token=needs_token or bool(call and call.has_webhook))
             return None
         ringing = _ringing(started, call)
-        if call and call.state is not State.ENDED:
-            return ringing
+        if call and found.is_attached:
+            return Admitted(ringing, call.owner)
         # No webhook announced it (a TwiML Bin), or its ringing took too long.
-        return ringing if (await self.ring(ringing)).has_place else None
+        if not (await self.ring(ringing)).has_place:
+            return None
+        return Admitted(ringing, await self.registry.attach(call_sid, stream_sid))
+
+    def _refused(self, *, needs_token: bool) -> None:
+        if needs_token:
+            self.counts.sockets_without_token += 1
+            self.seldom.warning("token refused")
+        else:
+            self.counts.sockets_doubled += 1
+            self.seldom.warning("second socket refused")
 
 
 def _ringing(started: Started, call: Call | None) -> Ringing:

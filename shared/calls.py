@@ -106,3 +106,17 @@ class Call:
     ended_ms: int = 0
     streams: tuple[str, ...] = ()
     tokens: tuple[str, ...] = field(default=(), repr=False)  # not used yet
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What became of a stream that asked for a call."""
+
+    is_let_in: bool
+    call: Call | None
+    """As it stood before."""
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether it is the call's stream now. If not, though let in, there is no such call yet."""
+        return self.is_let_in and self.call is not None and self.call.state is not State.ENDED

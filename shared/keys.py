@@ -14,6 +14,7 @@ lies in one slot.
     {lane}:up:<StreamSid>      stream, ids <sequenceNumber>-0: caller to agent
     {lane}:down:<StreamSid>    stream, ids <epoch>-<n>: agent to caller
     {lane}:inbox:<process>     stream: notes to one process, each named "writer number"
+    {lane}:wake:<process>      stream: ends that process's blocking read, for a stream to join it
 """
 
 from zlib import crc32
@@ -57,3 +58,12 @@ def down(lane: int, stream_sid: str) -> str:
 
 def inbox(lane: int, process: str) -> str:
     return f"{{{lane}}}:inbox:{process}"
+
+
+def wake(lane: int, process: str) -> str:
+    return f"{{{lane}}}:wake:{process}"
+
+
+def is_of_process(name: bytes) -> bool:
+    """Whether this key is a process's own, and no call's."""
+    return name.split(b":", 2)[1] in (b"inbox", b"wake")

@@ -133,11 +133,6 @@ class Dispatched:
 
 
 @dataclass(frozen=True, slots=True)
-class Wake:
-    """To oneself: the set of streams to read has changed."""
-
-
-@dataclass(frozen=True, slots=True)
 class Leaving:
     """To a call's owner: this phone's edge is told to stop, let it `Move` in a quiet moment."""
 
@@ -191,14 +186,13 @@ class Outcome:
 NOT_HERE = "not here"
 """The refusal of a worker that does not own the call: somebody else does by now."""
 
-Note = Attach | HungUp | Dispatched | Wake | Leaving | Offer | Prepared | Answered | Order | Outcome
+Note = Attach | HungUp | Dispatched | Leaving | Offer | Prepared | Answered | Order | Outcome
 
 NOTES: Vocabulary[Note] = Vocabulary(
-    {
+    {  # 4 was a note to oneself
         1: Attach,
         2: HungUp,
         3: Dispatched,
-        4: Wake,
         5: Leaving,
         6: Offer,
         7: Prepared,

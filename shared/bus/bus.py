@@ -2,7 +2,8 @@
 
     one Link   all that this process writes, in pipelines that form by themselves
                (on a cluster one a hash tag)
-    one Lane   a lane, all that this process reads, in one blocking read
+    one Lane   a lane, all calls' streams that this process reads, in one blocking read
+    one more   a lane, the notes for this process: they wait for nobody's frames
 
 Open it with `open_bus`. Everything a call owner does on the hot path (`Outlet.send`,
 sinks given to `follow_*`) is synchronous: there is nothing to await between a
@@ -25,7 +26,7 @@ from shared.bus.outlet import LIVE_TTL_S, Journal, Outlet
 from shared.bus.route import open_route
 from shared.bus.scripts import Script
 from shared.bus.wire import Answer, Argument
-from shared.messages import DOWN, NOTES, UP, Down, Note, Up, Wake
+from shared.messages import DOWN, NOTES, UP, Down, Note, Up
 from shared.vocabulary import BadMessage, Vocabulary
 
 log = logging.getLogger("bus")
@@ -50,11 +51,19 @@ class Bus:
         self._lanes = [
             Lane(
                 self.route.to(str(lane)),
+                keys.wake(lane, process),
+                lambda entries: None,
+                partial(self._wake, keys.wake(lane, process)),
+                partial(self.link.of(keys.wake(lane, process)).post, "PING"),
+                pause,
+            )
+            for lane in range(lanes)
+        ]
+        self._inboxes = [
+            Lane(
+                self.route.to(str(lane)),
                 keys.inbox(lane, process),
                 Inbox(self._take_note).read,
-                partial(self._wake, lane),
-                partial(self.link.of(keys.inbox(lane, process)).post, "PING"),
-                pause,
             )
             for lane in range(lanes)
         ]
@@ -65,7 +74,9 @@ class Bus:
     @property
     def is_up(self) -> bool:
         """Whether Redis answers, on every connection."""
-        return self.up_since is not None and all(lane.is_up for lane in self._lanes)
+        return self.up_since is not None and all(
+            lane.is_up for lane in (*self._lanes, *self._inboxes)
+        )
 
     @property
     def up_since(self) -> float | None:
@@ -100,16 +111,15 @@ class Bus:
 
     def note(self, process: str, call_sid: str, note: Note) -> None:
         """Leave a note for another process, about a call; it is read within a millisecond."""
-        self._post_note(keys.inbox(self.lane_of(call_sid), process), note)
-
-    def _wake(self, lane: int) -> None:
-        self._post_note(keys.inbox(lane, self.process), Wake())
-
-    def _post_note(self, inbox: str, note: Note) -> None:
+        inbox = keys.inbox(self.lane_of(call_sid), process)
         name, link = name_of(self.process, self.take_numbers()), self.link.of(inbox)
         bounds = ("MAXLEN", "~", INBOX_LENGTH)
         link.post("XADD", inbox, *bounds, "*", name, NOTES.pack(note), repeats=True)
         link.post("EXPIRE", inbox, LIVE_TTL_S, repeats=True)
+
+    def _wake(self, key: str) -> None:
+        self.link.post("XADD", key, "MAXLEN", 1, "*", "", "")
+        self.link.post("EXPIRE", key, LIVE_TTL_S)
 
     async def run_script(self, script: Script, names: Sequence[str], *args: Argument) -> Answer:
         """Run a script and wait for its answer. Raises: BusDown, Refused."""
@@ -196,6 +206,8 @@ class Bus:
             tasks.create_task(self.link.run(), name="bus:link")
             for number, lane in enumerate(self._lanes):
                 tasks.create_task(lane.run(), name=f"bus:lane:{number}")
+            for number, inbox in enumerate(self._inboxes):
+                tasks.create_task(inbox.run(), name=f"bus:inbox:{number}")
             tasks.create_task(self._renew_ttls(), name="bus:ttl")
             tasks.create_task(self.route.watch(), name="bus:route")
 

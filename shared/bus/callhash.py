@@ -1,7 +1,7 @@
 """A call's hash, read, and what a dispatch writes into it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -53,6 +53,11 @@ def call_of(fields: Mapping[bytes, bytes]) -> Call:
         streams=tuple(name[7:].decode() for name in fields if name.startswith(b"stream:")),
         tokens=tuple(name[6:].decode() for name in fields if name.startswith(b"token:")),
     )
+
+
+def call_in(answer: Sequence[bytes]) -> Call | None:
+    """What HGETALL's answer says, None if there is no such hash. Raises: ValueError, see above."""
+    return call_of(dict(zip(answer[::2], answer[1::2], strict=True))) if answer else None
 
 
 def _parameters(text: bytes) -> dict[str, str]:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 
 from shared.bus.lane import Entries
-from shared.messages import NOTES, Note, Wake
+from shared.messages import NOTES, Note
 from shared.vocabulary import BadMessage
 
 log = logging.getLogger("bus")
@@ -42,7 +42,7 @@ class Inbox:
         except BadMessage as exc:
             log.warning("unreadable note", extra={"error": str(exc)})
             return
-        if note is not None and not isinstance(note, Wake):
+        if note is not None:
             self._take(note)
 
     def _is_new(self, name: bytes) -> bool:

@@ -4,15 +4,15 @@ A read takes what has piled up on all streams and hands each stream's entries,
 in order, to whoever follows it. Sound is read by plain cursor: a 20 ms frame is
 never acknowledged and never delivered twice.
 
-While a read blocks, the set of streams is fixed at Redis. A stream that joins
-therefore leaves a note in this process's own inbox, which is always among the
-streams read: that ends the blocking read at once (CLIENT UNBLOCK would too, but
-loses its race with the next read under load).
+While a read blocks, the set of streams is fixed at Redis. Who joins therefore has an
+entry written to a stream of this process's own, which is always among those read: that
+ends the blocking read at once (CLIENT UNBLOCK would too, but loses its race with the
+next read under load).
 
 Ids of a call's streams are ours, so a cursor holds whoever is master. Those of the
-inbox are the server's: a new master may number new notes below what was read from the
-old one. So on a new connection the inbox is read from its beginning, and whoever
-takes the notes knows which of them are none.
+process's own are the server's: a new master may number new entries below what was read
+from the old one. So on a new connection that stream is read from its beginning, and
+whoever takes its entries knows which of them are new.
 """
 
 import asyncio
@@ -31,6 +31,10 @@ COUNT = 256
 _XREAD = ("XREAD", "COUNT", COUNT, "BLOCK", BLOCK_MS, "STREAMS")
 XREAD = b"".join(bulk(str(part).encode()) for part in _XREAD)
 XREAD_PARTS = len(_XREAD)
+
+# Streams handed over in one turn of the loop. Between two turns everything else is seen to: with
+# hundreds of calls, a `clear` or a call that joins does not wait for all of their frames.
+AT_ONCE = 16
 
 # With so many streams a pause between two reads is as long as it may be; with a fifth, a fifth.
 PAUSE_STREAMS = 100
@@ -65,7 +69,9 @@ class Lane:
     """The reading side of one lane: who follows which stream, and from where.
 
     Args:
-        wake: Leaves a note in the inbox.
+        own: A stream of this process's own, read whoever joins.
+        read_own: Takes its entries: after a reconnect those that are still there once more.
+        wake: Writes an entry to it. A lane that nobody joins needs none.
         on_loss: Called when a connection broke. One that writes may not notice by itself.
         pause: Seconds that entries gather between two reads, at most. 0 where each counts.
     """
@@ -73,9 +79,9 @@ class Lane:
     def __init__(
         self,
         connect: Connect,
-        inbox: str,
-        read_note: Sink,
-        wake: Callable[[], None],
+        own: str,
+        read_own: Sink,
+        wake: Callable[[], None] = lambda: None,
         on_loss: Callable[[], None] = lambda: None,
         pause: float = 0.0,
     ) -> None:
@@ -83,8 +89,8 @@ class Lane:
         self._pause = pause
         self._wake = wake
         self._on_loss = on_loss
-        self._inbox = _Stream(inbox.encode(), b"0-0", read_note)
-        self._streams: dict[bytes, _Stream] = {inbox.encode(): self._inbox}
+        self._own = _Stream(own.encode(), b"0-0", read_own)
+        self._streams: dict[bytes, _Stream] = {own.encode(): self._own}
         self._is_reading = False
         self.is_up = False
 
@@ -108,13 +114,13 @@ class Lane:
         await keep_connected(self._connect, self._use, self._tell)
 
     async def _use(self, wire: Wire) -> None:
-        self._inbox.cursor = bulk(b"0-0")
+        self._own.cursor = bulk(b"0-0")
         try:
             self.is_up = True
             while True:
                 asked = dict(self._streams)
                 answers = await self._read(wire, asked)
-                self._deliver(answers, asked)
+                await self._deliver(answers, asked)
                 if answers:  # whatever else is ready comes first, and is read about together
                     await asyncio.sleep(pause_s(len(asked), self._pause))
         finally:
@@ -133,11 +139,13 @@ class Lane:
         self._is_reading = False
         return answer
 
-    def _deliver(self, answer: Answer, asked: dict[bytes, _Stream]) -> None:
+    async def _deliver(self, answer: Answer, asked: dict[bytes, _Stream]) -> None:
         if isinstance(answer, Exception):
             raise answer
-        for key, entries in answer or ():
+        for number, (key, entries) in enumerate(answer or (), start=1):
             stream = asked[key]
             if self._streams.get(key) is stream:  # else: it left while the read was under way
                 stream.cursor = bulk(entries[-1][0])
                 stream.sink(entries)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)

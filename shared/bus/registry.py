@@ -10,27 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared import keys
+from shared.bus import scripts
 from shared.bus.beats import SILENT_MS, beats_of
 from shared.bus.bus import Bus
-from shared.bus.callhash import call_of, described
+from shared.bus.callhash import call_in, described
 from shared.bus.errors import Refused
 from shared.bus.link import expect_success
 from shared.bus.outlet import LIVE_TTL_S
-from shared.bus.scripts import (
-    CLAIM,
-    CLOSE,
-    DISPATCH,
-    EDGE_BEAT,
-    FINISH,
-    GRANT,
-    REINSTATE,
-    RELEASE,
-    RENEW,
-    RETIRE,
-    TAKE,
-)
 from shared.bus.wire import Answer
-from shared.calls import DISPATCHES, Call, Claim, Outcome, Ringing, State
+from shared.calls import DISPATCHES, Admission, Call, Claim, Outcome, Ringing, State
 from shared.messages import Dispatched
 from shared.vocabulary import BadMessage
 
@@ -38,7 +26,6 @@ log = logging.getLogger("bus")
 
 # A claimer that has not heard from Redis for this long has stalled: its wish to claim is stale.
 STALE_MS = 700
-
 
 # Twilio ends a call after a day, if nobody does before.
 LONGEST_CALL_S = 24 * 3600
@@ -91,7 +78,7 @@ class Registry:
         """
         names = (keys.DISPATCH, keys.EPOCHS, keys.WORKERS, keys.INDEX)
         answer, worker, again = await self._bus.run_script(
-            DISPATCH,
+            scripts.DISPATCH,
             names,
             ringing.call_sid,
             DISPATCHES.pack(ringing),
@@ -125,7 +112,7 @@ class Registry:
 
     def _grant(self, call_sid: str, token: str, good_s: float, *, again: bool = False) -> None:
         arguments = (f"token:{token}", int(good_s * 1000), LIVE_TTL_S, int(again))
-        self._bus.post_script(GRANT, (self._call_key(call_sid),), *arguments)
+        self._bus.post_script(scripts.GRANT, (self._call_key(call_sid),), *arguments)
 
     async def add_token(self, call_sid: str, token: str, good_s: float = TOKEN_S) -> None:
         """Allow one more phone socket for a call, and count that the phone was asked back.
@@ -140,17 +127,29 @@ class Registry:
         """A token that nobody has shown yet is good for so long from now on."""
         self._grant(call_sid, token, good_s, again=True)
 
-    async def take_token(self, call_sid: str, token: str) -> bool:
-        """Whether this token lets a phone socket of this call in. It does so once, and in time.
+    async def admit(
+        self, call_sid: str, stream_sid: str, token: str = "", *, needs_token: bool = False
+    ) -> Admission:
+        """Whether this stream may have the call; if there is one to have, it has it from now on.
+
+        A call that its webhook announced asks for its token, which lets in once, and in time.
+
+        Args:
+            token: What the phone socket shows, if anything.
+            needs_token: Whether without a token nobody gets in, announced or not.
 
         Raises:
             BusDown, Refused
         """
-        names = (self._call_key(call_sid),)
-        return bool(await self._bus.run_script(TAKE, names, f"token:{token}"))
+        asking = f"{self._bus.process} {self._bus.take_numbers()}"
+        arguments = (stream_sid, asking, f"token:{token}", int(needs_token))
+        may, flat = await self._bus.run_script(
+            scripts.ADMIT, (self._call_key(call_sid),), *arguments
+        )
+        return Admission(may == 1, call_in(flat))
 
     async def attach(self, call_sid: str, stream_sid: str) -> str:
-        """Make this the call's stream. Returns the owner to tell, or "" while there is none.
+        """Make this the call's stream, whoever had it. Returns the owner to tell, or "" for none.
 
         The owner's name is read after the stream is written, and a claimer does the
         same the other way round: one of the two always sees the other.
@@ -171,10 +170,8 @@ class Registry:
             BusDown, Refused
         """
         arguments = (self._bus.process, int(draining), SILENT_MS)
-        return [
-            name.decode()
-            for name in await self._bus.run_script(EDGE_BEAT, (keys.EDGES,), *arguments)
-        ]
+        names = await self._bus.run_script(scripts.EDGE_BEAT, (keys.EDGES,), *arguments)
+        return [name.decode() for name in names]
 
     def moved(self, call_sid: str) -> None:
         """The phone is asked back because its edge leaves: that is no failed attempt."""
@@ -186,8 +183,7 @@ class Registry:
 
     def abandon(self, call_sid: str, cause: str) -> None:
         """End a call that no worker serves."""
-        now = int(time.time() * 1000)
-        fields = ("state", State.ENDED, "cause", cause, "ended", now)
+        fields = ("state", State.ENDED, "cause", cause, "ended", int(time.time() * 1000))
         self._write(self._call_key(call_sid), *fields)
 
     # -- the worker's side ----------------------------------------------------
@@ -204,7 +200,7 @@ class Registry:
         """
         names = (keys.DISPATCH, keys.EPOCHS)
         answer = await self._bus.run_script(
-            CLAIM,
+            scripts.CLAIM,
             names,
             self._bus.process,
             keys.GROUP,
@@ -236,7 +232,14 @@ class Registry:
         ids = list(served)
         names = (keys.DISPATCH, keys.WORKERS)
         beat, lost, missing = await self._bus.run_script(
-            RENEW, names, self._bus.process, keys.GROUP, places, len(ids), int(draining), *ids
+            scripts.RENEW,
+            names,
+            self._bus.process,
+            keys.GROUP,
+            places,
+            len(ids),
+            int(draining),
+            *ids,
         )
         self._server_ms = int(beat)
         return Renewal({each.decode() for each in lost}, {each.decode() for each in missing})
@@ -252,7 +255,7 @@ class Registry:
         """
         ringing, began_ms = claim.ringing, claim.entry_id.partition("-")[0]
         entry_id = await self._bus.run_script(
-            REINSTATE,
+            scripts.REINSTATE,
             (keys.DISPATCH, keys.EPOCHS, keys.INDEX),
             ringing.call_sid,
             DISPATCHES.pack(ringing),
@@ -292,7 +295,7 @@ class Registry:
                 self._bus.note(to, claim.ringing.call_sid, Dispatched())
 
         arguments = (claim.entry_id, self._bus.process, keys.GROUP, to or NOBODY)
-        self._bus.post_script(RELEASE, (keys.DISPATCH,), *arguments, answer=tell)
+        self._bus.post_script(scripts.RELEASE, (keys.DISPATCH,), *arguments, answer=tell)
 
     async def peers(self) -> list[str]:
         """The other workers that take calls and have room, most room first."""
@@ -307,7 +310,7 @@ class Registry:
         """This worker takes no part any more."""
         names = (keys.DISPATCH, keys.WORKERS)
         arguments = (self._bus.process, keys.GROUP)
-        self._bus.post_script(RETIRE, names, *arguments, answer=lambda _: None)
+        self._bus.post_script(scripts.RETIRE, names, *arguments, answer=lambda _: None)
 
     def save_cursor(self, call_sid: str, stream_sid: str, up: int) -> None:
         """Note how far the owner has read on a stream, for a successor."""
@@ -333,9 +336,8 @@ class Registry:
             transfer: Whom the caller goes to now, if to anybody.
         """
         names = (self._call_key(claim.ringing.call_sid),)
-        now = int(time.time() * 1000)
-        arguments = (claim.epoch, cause, now, LIVE_TTL_S, transfer)
-        self._bus.post_script(CLOSE, names, *arguments, repeats=True)
+        arguments = (claim.epoch, cause, int(time.time() * 1000), LIVE_TTL_S, transfer)
+        self._bus.post_script(scripts.CLOSE, names, *arguments, repeats=True)
 
     def finish(
         self, claim: Claim, streams: Sequence[str], *, keep_for_s: int, remember_for_s: int = 0
@@ -371,7 +373,7 @@ class Registry:
 
     def _forget(self, entry_id: str, call_sid: str) -> None:
         names, process = (keys.DISPATCH, keys.EPOCHS), self._bus.process
-        self._bus.post_script(FINISH, names, call_sid, entry_id, process, keys.GROUP)
+        self._bus.post_script(scripts.FINISH, names, call_sid, entry_id, process, keys.GROUP)
 
     # -- both -----------------------------------------------------------------
 
@@ -382,7 +384,7 @@ class Registry:
             BusDown, Refused
         """
         flat = await self._bus.link.ask("HGETALL", self._call_key(call_sid))
-        return call_of(dict(zip(flat[::2], flat[1::2], strict=True))) if flat else None
+        return call_in(flat)
 
     def _write(self, name: str, *fields: str | int) -> None:
         """Set fields of a call's hash; one that Redis had forgotten must not stay for ever."""

@@ -305,19 +305,32 @@ return 1
     keys=1,
 )
 
-# KEYS call. ARGV the token's field. Answers 1 for a token that is there and still good. Sent
-# twice it refuses: whose answer was lost is asked back, and gets another token.
-TAKE = Script(
+# KEYS call. ARGV StreamSid, who asks (each time another name), the token's field, 1 if without a
+# token nobody gets in. Answers {1 if this stream may have the call, the hash as it was before}. If
+# it may, and the call is neither unknown nor over, it is the call's stream from now on. A call that
+# was announced needs its token, which lets in once and in time; another call has one stream.
+ADMIT = Script(
     _NOW
     + """
-local good_until = redis.call('HGET', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[1], ARGV[1])
-return good_until and now <= tonumber(good_until) and 1 or 0
+local fields, is = redis.call('HGETALL', KEYS[1]), {}
+for i = 1, #fields, 2 do is[fields[i]] = fields[i + 1] end
+local stream = 'stream:' .. ARGV[1]
+local may = is.state ~= 'live'
+if ARGV[4] == '1' or is.webhook == '1' then
+  local good_until = is[ARGV[3]]
+  redis.call('HDEL', KEYS[1], ARGV[3])
+  may = good_until and now <= tonumber(good_until)
+end
+if is[stream] == ARGV[2] then return {1, fields} end
+if may and #fields > 0 and is.state ~= 'ended' then
+  redis.call('HSET', KEYS[1], 'stream', ARGV[1], stream, ARGV[2], 'state', 'live')
+end
+return {may and 1 or 0, fields}
 """,
     keys=1,
 )
 
 ALL = (
     *(DISPATCH, CLAIM, RENEW, REINSTATE, EDGE_BEAT, RETIRE),
-    *(APPEND, CLOSE, FINISH, RELEASE, GRANT, TAKE),
+    *(APPEND, CLOSE, FINISH, RELEASE, GRANT, ADMIT),
 )

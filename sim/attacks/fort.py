@@ -64,9 +64,9 @@ class Ledger:
         self._keys, self._calls, self._sockets = self._look()
 
     def _look(self) -> tuple[set[bytes], int, int]:
-        """Keys but for the processes' inboxes, which are theirs; calls ever dispatched; sockets."""
+        """Keys but for the processes' own; calls ever dispatched; sockets."""
         with self._house.redis as redis:
-            names = {name for name in redis.scan_iter(count=1000) if b":inbox:" not in name}
+            names = {name for name in redis.scan_iter(count=1000) if not keys.is_of_process(name)}
             return names, int(redis.zcard(keys.INDEX)), len(self._house.agent.sessions)
 
     def spent(self) -> Spent:

@@ -24,6 +24,7 @@ from shared.settings import Settings
 from sim.phone.twiml import Connect, Dial, Hangup, Redirect, Say, parse
 from sim.redis import free_port
 from tests.edge.kit import CALL, FORM, STREAM, Edge, Worker, a_worker, an_edge, calls, token_of
+from tests.shared.bus.help import lets_in
 
 TOKEN = "test_auth_token"
 PUBLIC = "https://voice.example.com"
@@ -251,17 +252,21 @@ async def test_a_retried_webhook_gets_the_same_document(edge: Edge) -> None:
 async def test_webhooks_at_the_same_moment_get_documents_that_work(edge: Edge) -> None:
     tokens = await asyncio.gather(*(edge.token() for _ in range(5)))
 
-    taken = [await edge.registry.take_token(CALL, token) for token in set(tokens)]
+    taken = [await lets_in(edge.registry, CALL, token) for token in set(tokens)]
 
     assert all(taken)
     assert await calls(edge) == 1
 
 
-async def test_a_webhook_retried_after_the_phone_came_gets_a_token_that_works(edge: Edge) -> None:
-    registry = edge.registry
-    await registry.take_token(CALL, await edge.token())
+async def test_a_webhook_retried_after_its_token_came_too_late_gets_one_that_works(
+    redis: str,
+) -> None:
+    async with an_edge(redis, TOKEN_S="0.2", NOTICE="off") as edge:
+        late = await edge.token()
+        await asyncio.sleep(0.3)
+        assert not await lets_in(edge.registry, CALL, late)
 
-    assert await registry.take_token(CALL, await edge.token())
+        assert await lets_in(edge.registry, CALL, await edge.token())
 
 
 async def test_tokens_are_different_and_long(edge: Edge) -> None:
@@ -332,7 +337,7 @@ async def test_with_no_worker_alive_the_call_waits_for_one(edge: Edge) -> None:
 
 async def attached(edge: Edge) -> None:
     """The phone comes, with its token."""
-    assert await edge.registry.take_token(CALL, await edge.token())
+    assert await lets_in(edge.registry, CALL, await edge.token())
     await edge.registry.attach(CALL, STREAM)
 
 
@@ -382,7 +387,7 @@ async def test_a_retried_webhook_gives_the_token_its_time_again(redis: str) -> N
         assert await edge.token() == token
         await asyncio.sleep(0.15)
 
-        assert await edge.registry.take_token(CALL, token)
+        assert await lets_in(edge.registry, CALL, token)
 
 
 async def test_a_token_expires(redis: str) -> None:
@@ -390,7 +395,7 @@ async def test_a_token_expires(redis: str) -> None:
         token = await edge.token()
         await asyncio.sleep(0.2)
 
-        assert not await edge.registry.take_token(CALL, token)
+        assert not await lets_in(edge.registry, CALL, token)
 
 
 async def test_the_notice_does_not_cost_the_token_s_time(redis: str) -> None:
@@ -398,7 +403,7 @@ async def test_the_notice_does_not_cost_the_token_s_time(redis: str) -> None:
         token = await edge.token()
         await asyncio.sleep(0.2)
 
-        assert await edge.registry.take_token(CALL, token)
+        assert await lets_in(edge.registry, CALL, token)
 
 
 # -- the stream has ended -----------------------------------------------------
@@ -420,14 +425,14 @@ async def test_after_a_lost_socket_the_phone_is_asked_back_without_a_notice(
     edge: Edge, worker: Worker
 ) -> None:
     first = await edge.token()
-    await edge.registry.take_token(CALL, first)
+    await lets_in(edge.registry, CALL, first)
     await worker.claim()
 
     verbs = await edge.verbs("/twilio/after", CallStatus="in-progress")
 
     assert isinstance(verbs[0], Connect)
     assert token_of(verbs) != first
-    assert await edge.registry.take_token(CALL, token_of(verbs))
+    assert await lets_in(edge.registry, CALL, token_of(verbs))
 
 
 async def test_but_only_so_often(edge: Edge, worker: Worker) -> None:
@@ -523,7 +528,7 @@ async def test_when_nobody_answers_the_caller_is_back_with_the_same_agent(
     assert (ringing.agent, ringing.direction, ringing.has_webhook) == ("sales", "inbound", True)
     call = await edge.call()
     assert (call.state, call.cause, call.transfer, call.attempts) == (State.RINGING, "", "", 0)
-    assert await edge.registry.take_token(CALL, token)
+    assert await lets_in(edge.registry, CALL, token)
 
 
 async def test_a_failed_dial_that_is_told_twice_brings_one_call_back(
@@ -536,7 +541,7 @@ async def test_a_failed_dial_that_is_told_twice_brings_one_call_back(
 
     assert await calls(edge) == 1
     assert (await worker.log(CALL)).count(DialFailed("busy")) == 1
-    assert [await edge.registry.take_token(CALL, token) for token in tokens] == [True, True]
+    assert [await lets_in(edge.registry, CALL, token) for token in tokens] == [True, True]
 
 
 async def test_what_a_dial_s_status_says_is_not_passed_on_if_it_is_none(

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge import app, server
 from edge import call as phone_call
+from shared import keys
 from shared.messages import Audio, Clear, Detached, Ended, Mark
 from shared.sound import SILENT_FRAME
 from sim.phone.call import Call
@@ -78,7 +79,7 @@ async def check_gone(redis: str, edge: Edge, worker: Worker, call_sid: str) -> N
         edge.face.desk.bus.unfollow_down(call_sid, stream)
     await edge.face.desk.bus.flush()
     with Redis.from_url(redis) as client:
-        names = [name for name in client.scan_iter("{0}:*") if b"inbox" not in name]
+        names = [name for name in client.scan_iter("{0}:*") if not keys.is_of_process(name)]
         assert [name for name in names if client.ttl(name) <= 0] == []
 
 

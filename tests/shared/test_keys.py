@@ -18,6 +18,7 @@ CALL = "CA00000000000000000000000000000001"
         (keys.up(3, "MZ1"), "{3}:up:MZ1"),
         (keys.down(3, "MZ1"), "{3}:down:MZ1"),
         (keys.inbox(3, "edge-1"), "{3}:inbox:edge-1"),
+        (keys.wake(3, "edge-1"), "{3}:wake:edge-1"),
     ],
 )
 def test_names(name: str, expected: str) -> None:
@@ -37,6 +38,7 @@ def test_all_that_belongs_to_a_lane_lies_in_one_slot() -> None:
         keys.up(3, "MZ1"),
         keys.down(3, "MZ2"),
         keys.inbox(3, "w"),
+        keys.wake(3, "w"),
     ]
 
     assert len({key_slot(name.encode()) for name in names}) == 1
@@ -62,9 +64,15 @@ def test_calls_spread_over_all_lanes() -> None:
 @given(st.integers(1, 64), st.text())
 def test_whatever_a_call_is_called_all_of_it_lies_in_its_lane(lanes: int, name: str) -> None:
     lane = keys.lane_of(name, lanes)
-    makers = (keys.call, keys.log, keys.up, keys.down, keys.inbox)
+    makers = (keys.call, keys.log, keys.up, keys.down, keys.inbox, keys.wake)
 
     assert 0 <= lane < lanes
     assert {keys.tag_of(make(lane, name)) for make in makers} == {str(lane)}
     slots = {key_slot(make(lane, name).encode()) for make in makers}
     assert slots == {key_slot(b"{%d}" % lane)}
+
+
+def test_what_is_a_processs_own() -> None:
+    names = [keys.inbox(3, "w"), keys.wake(3, "w"), keys.up(3, "MZ1"), keys.INDEX]
+
+    assert [keys.is_of_process(name.encode()) for name in names] == [True, True, False, False]

@@ -31,7 +31,6 @@ from shared.messages import (
     Prepared,
     Sentence,
     Up,
-    Wake,
     drop_stale,
     veiled,
 )
@@ -59,7 +58,6 @@ NOTES_WIRE: list[tuple[Note, bytes]] = [
     (Attach("CA1", "MZ1"), b"\x93\x01\xa3CA1\xa3MZ1"),
     (HungUp("CA1", "bye"), b"\x93\x02\xa3CA1\xa3bye"),
     (Dispatched(), b"\x91\x03"),
-    (Wake(), b"\x91\x04"),
     (Leaving("CA1", "MZ1"), b"\x93\x05\xa3CA1\xa3MZ1"),
     (Offer("CA1", "w1"), b"\x93\x06\xa3CA1\xa2w1"),
     (Prepared("CA1", "w1"), b"\x93\x07\xa3CA1\xa2w1"),

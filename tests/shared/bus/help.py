@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from redis import Redis
 
 from shared import keys
-from shared.bus import Bus, open_bus
+from shared.bus import Bus, Registry, open_bus
 from shared.bus.route import open_route
 from shared.bus.wire import Connect
 from shared.messages import Audio, Up
@@ -40,6 +40,12 @@ def peeking(url: str) -> Iterator[Peek]:
     """A client beside ours, to look and to meddle with."""
     with Redis.from_url(url) as client:
         yield client.execute_command
+
+
+async def lets_in(registry: Registry, call_sid: str, token: str) -> bool:
+    """Whether this token lets a phone socket of this call in."""
+    admission = await registry.admit(call_sid, "MZ1", token, needs_token=True)
+    return admission.is_let_in
 
 
 async def until(condition: Callable[[], Any], within_s: float = 8.0) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from shared.bus import inbox as inbox_module
 from shared.bus.inbox import Inbox, name_of
-from shared.messages import NOTES, Attach, Dispatched, HungUp, Note, Wake
+from shared.messages import NOTES, Attach, Dispatched, HungUp, Note
 
 ATTACH = Attach("CA1", "MZ1")
 
@@ -42,13 +42,6 @@ def test_a_version_that_does_not_count_is_heard(name: bytes) -> None:
     read(Inbox(got.append), (name, ATTACH))
 
     assert got == [ATTACH]
-
-
-def test_waking_is_no_news() -> None:
-    got: list[Note] = []
-    read(Inbox(got.append), (name_of("worker-1", 1), Wake()))
-
-    assert got == []
 
 
 def test_writers_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from shared.bus import lane as lane_module
 from shared.bus import wire as wire_module
-from shared.bus.lane import COUNT, Entries, Lane
+from shared.bus.lane import AT_ONCE, COUNT, Entries, Lane
 from sim.redis import RedisServer
 from tests.shared.bus.help import Peek, connector, peeking, running, until
 
-INBOX = "{0}:inbox:me"
+WAKE = "{0}:wake:me"
 
 
 class Heap:
@@ -39,8 +39,8 @@ def numbers(*of: int) -> list[bytes]:
 
 
 def lane_of(client: Peek, url: str) -> Lane:
-    """A lane, whose notes to itself are sent by the client beside."""
-    return Lane(connector(url), INBOX, Heap(), lambda: add(client, INBOX, "wake"))
+    """A lane, which is woken by the client beside."""
+    return Lane(connector(url), WAKE, Heap(), lambda: add(client, WAKE, "wake"))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def blocked(lane: Lane, client: Peek) -> None:
         return lane.is_up and client("INFO", "clients")["blocked_clients"] == 1
 
     await until(is_held)
-    add(client, INBOX, "again")
+    add(client, WAKE, "again")
     await until(is_held)
 
 
@@ -198,6 +198,43 @@ async def test_who_joins_from_within_a_sink_is_read_next(lane: Lane, peek: Peek)
         await until(lambda: heap.batches)
 
     assert heap.all == [b"gone"]
+
+
+async def test_what_else_is_ready_waits_for_no_more_than_some_streams(
+    lane: Lane, peek: Peek
+) -> None:
+    loop = asyncio.get_running_loop()
+    order: list[str] = []
+
+    def take(entries: Entries) -> None:
+        if not order:
+            loop.call_soon(order.append, "else")
+        order.append(entries[0][1][1].decode())
+
+    for number in range(AT_ONCE * 3):
+        add(peek, f"s{number}", "frame")
+        lane.follow(f"s{number}", take)
+    async with running(lane):
+        await until(lambda: len(order) == AT_ONCE * 3 + 1)
+
+    assert order.index("else") <= AT_ONCE
+
+
+async def test_who_leaves_while_others_are_served_is_heard_no_more(lane: Lane, peek: Peek) -> None:
+    loop, left, last = asyncio.get_running_loop(), Heap(), f"s{AT_ONCE}"
+
+    def take(_: Entries) -> None:
+        loop.call_soon(lane.unfollow, last)
+
+    for number in range(AT_ONCE):
+        add(peek, f"s{number}", "frame")
+        lane.follow(f"s{number}", take)
+    add(peek, last, "late")
+    lane.follow(last, left)
+    async with running(lane):
+        await blocked(lane, peek)
+
+    assert left.batches == []
 
 
 # -- a connection that breaks --------------------------------------------------------

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared import keys
-from shared.bus import Bus, BusDown, Registry
+from shared.bus import Bus, BusDown, Registry, scripts
 from shared.bus import link as link_module
 from shared.bus import registry as registry_module
 from shared.bus.registry import Renewal
@@ -13,7 +13,7 @@ from shared.calls import Call, Claim, Outcome, Ringing, State
 from shared.messages import Dispatched, Mark, Note
 from shared.record import Onset, Over, Taken
 from sim.redis import RedisServer
-from tests.shared.bus.help import Peek, Wire, keys_without_ttl, opened, until
+from tests.shared.bus.help import Peek, Wire, keys_without_ttl, lets_in, opened, until
 
 CALL = keys.call(0, "CA1")
 
@@ -150,7 +150,7 @@ async def test_a_token_lets_in_once(redis: str) -> None:
     async with opened(redis) as bus:
         registry = Registry(bus)
         await ring(registry, token="t1")
-        admitted = [await registry.take_token("CA1", token) for token in ("t1", "t1", "", "other")]
+        admitted = [await lets_in(registry, "CA1", token) for token in ("t1", "t1", "", "other")]
 
     assert admitted == [True, False, False, False]
 
@@ -160,10 +160,74 @@ async def test_of_two_sockets_with_one_token_one_gets_in(redis: str) -> None:
         await ring(Registry(one), token="t1")
         await one.flush()
         admitted = await asyncio.gather(
-            *(Registry(bus).take_token("CA1", "t1") for bus in (one, two))
+            *(lets_in(Registry(bus), "CA1", "t1") for bus in (one, two))
         )
 
     assert sorted(admitted) == [False, True]
+
+
+async def test_who_is_let_in_has_the_call_and_hears_how_it_stood(redis: str) -> None:
+    async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
+        registry = Registry(edge)
+        await ring(registry, token="t1")
+        await take(worker, Registry(worker))
+        admission = await registry.admit("CA1", "MZ1", "t1")
+        call = await registry.call("CA1")
+
+    assert admission.is_attached
+    assert admission.call
+    assert (admission.call.state, admission.call.owner) == (State.RINGING, "worker-1")
+    assert call
+    assert (call.state, call.stream_sid, call.streams) == (State.LIVE, "MZ1", ("MZ1",))
+
+
+async def test_who_is_not_let_in_changes_nothing(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry, token="t1")
+        before = await registry.call("CA1")
+        admission = await registry.admit("CA1", "MZ1", "another")
+
+        assert (admission.is_let_in, admission.is_attached) == (False, False)
+        assert admission.call == before == await registry.call("CA1")
+
+
+async def test_of_two_sockets_of_a_call_without_tokens_one_gets_in(redis: str) -> None:
+    async with opened(redis, "edge-1") as one, opened(redis, "edge-2") as two:
+        bare = Ringing("CA1", "+1", "+2", has_webhook=False)
+        await Registry(one).dispatch(bare, max_sessions=9, recording_ttl_s=60)
+        await one.flush()
+        asking = (Registry(bus).admit("CA1", f"MZ-{bus.process}") for bus in (one, two))
+        admissions = await asyncio.gather(*asking)
+
+    assert sorted(each.is_attached for each in admissions) == [False, True]
+
+
+async def test_an_admission_that_is_sent_twice_is_one(redis: str) -> None:
+    """The connection broke before its answer: the token is used up, by us."""
+    async with opened(redis) as bus:
+        await ring(Registry(bus), token="t1")
+        command = (("{0}:call:CA1",), "MZ1", "edge-1 7", "token:t1", 1)
+        answers = [(await bus.run_script(scripts.ADMIT, *command))[0] for _ in range(2)]
+
+        assert answers == [1, 1]
+        assert not await lets_in(Registry(bus), "CA1", "t1")
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_a_call_that_is_unknown_or_over_may_be_had_and_is_not_yet(
+    is_over: bool, redis: str, peek: Peek
+) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        if is_over:
+            registry.abandon("CA1", "bye")
+        admission = await registry.admit("CA1", "MZ1")
+        call = await registry.call("CA1")
+
+    assert (admission.is_let_in, admission.is_attached) == (True, False)
+    assert (call.stream_sid if call else "") == ""
+    assert peek("EXISTS", keys.call(0, "CA1")) == is_over
 
 
 async def test_a_token_is_for_its_own_call(redis: str) -> None:
@@ -172,7 +236,7 @@ async def test_a_token_is_for_its_own_call(redis: str) -> None:
         await ring(registry, "CA1", "t1")
         await ring(registry, "CA2", "t2")
 
-        assert not await registry.take_token("CA1", "t2")
+        assert not await lets_in(registry, "CA1", "t2")
 
 
 async def test_a_token_lets_in_only_in_time(redis: str) -> None:
@@ -183,8 +247,8 @@ async def test_a_token_lets_in_only_in_time(redis: str) -> None:
         await registry.add_token("CA1", "in time", 60)
         await asyncio.sleep(0.1)
 
-        assert not await registry.take_token("CA1", "late")
-        assert await registry.take_token("CA1", "in time")
+        assert not await lets_in(registry, "CA1", "late")
+        assert await lets_in(registry, "CA1", "in time")
 
 
 async def test_a_dispatch_says_how_long_its_token_is_good(redis: str) -> None:
@@ -194,7 +258,7 @@ async def test_a_dispatch_says_how_long_its_token_is_good(redis: str) -> None:
         await registry.dispatch(ringing, "t1", token_s=0.05, max_sessions=9, recording_ttl_s=86_400)
         await asyncio.sleep(0.1)
 
-        assert not await registry.take_token("CA1", "t1")
+        assert not await lets_in(registry, "CA1", "t1")
 
 
 async def test_a_renewed_token_has_its_time_again(redis: str) -> None:
@@ -205,23 +269,23 @@ async def test_a_renewed_token_has_its_time_again(redis: str) -> None:
         registry.renew_token("CA1", "t1", 60)
         await asyncio.sleep(0.1)
 
-        assert await registry.take_token("CA1", "t1")
+        assert await lets_in(registry, "CA1", "t1")
 
 
 async def test_a_token_that_was_shown_is_not_renewed(redis: str) -> None:
     async with opened(redis) as bus:
         registry = Registry(bus)
         await ring(registry, token="t1")
-        await registry.take_token("CA1", "t1")
+        await lets_in(registry, "CA1", "t1")
         registry.renew_token("CA1", "t1", 60)
 
-        assert not await registry.take_token("CA1", "t1")
+        assert not await lets_in(registry, "CA1", "t1")
 
 
 async def test_a_token_for_a_call_that_nobody_knows_makes_no_key(redis: str, peek: Peek) -> None:
     async with opened(redis) as bus:
         registry = Registry(bus)
-        assert not await registry.take_token("CA1", "t1")
+        assert not await lets_in(registry, "CA1", "t1")
         registry.renew_token("CA1", "t1", 60)
         await bus.flush()
 
@@ -232,7 +296,7 @@ async def test_asking_the_phone_back_gives_a_token_and_counts(redis: str) -> Non
     async with opened(redis) as bus:
         registry = Registry(bus)
         await ring(registry, token="t1")
-        await registry.take_token("CA1", "t1")
+        await lets_in(registry, "CA1", "t1")
         await registry.add_token("CA1", "t2")
         await registry.add_token("CA1", "t3")
         call = await registry.call("CA1")
@@ -680,7 +744,7 @@ async def test_a_finished_call_leaves_only_what_expires(redis: str, peek: Peek) 
         left = {
             name.decode(): peek("TTL", name)
             for name in peek("KEYS", "{0}:*")
-            if b"inbox" not in name
+            if not keys.is_of_process(name)
         }
     assert set(left) == {
         CALL,
@@ -780,7 +844,7 @@ async def test_nothing_brings_back_a_forgotten_call_for_good(redis: str, peek: P
         registry.save_cursor("CA2", "MZ1", 5)
         await registry.attach("CA3", "MZ1")
         await registry.add_token("CA4", "t")
-        await registry.take_token("CA5", "t")
+        await lets_in(registry, "CA5", "t")
         await bus.flush()
 
         assert len(peek("KEYS", "{0}:call:*")) == 4

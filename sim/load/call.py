@@ -8,7 +8,7 @@ the `clear`, though, it is stale, and every byte of it counts.
 
 import sys
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from math import inf
 
@@ -76,6 +76,10 @@ class Trail:
         return any(number in cut for cut in self._cut)
 
 
+def _no_delays() -> "array[float]":
+    return array("d")
+
+
 @dataclass(eq=False)
 class Tally:
     """What is measured over all calls of a run."""
@@ -83,15 +87,16 @@ class Tally:
     since: float = inf
     until: float = inf
     counts: Counter[str] = field(default_factory=Counter)
-    delays: dict[str, "array[float]"] = field(default_factory=dict)
-    watched: list[tuple[float, float]] | None = None
-    """Once a list: (departed, delay) of every frame, to see which ones suffer, and when."""
+    delays: dict[str, "array[float]"] = field(default_factory=lambda: defaultdict(_no_delays))
+    watched: "array[float] | None" = None
+    """Where the delay of every frame that arrives is put, too, if that is wanted."""
 
     def frame(self, name: str, departed: float, now: float) -> None:
         """A frame has arrived."""
         if self.watched is not None:
-            self.watched.append((departed, now - departed))
-        self.add(name, departed, now)
+            self.watched.append(now - departed)
+        if self.since <= departed < self.until:
+            self.delays[name].append(now - departed)
 
     def add(self, name: str, began: float, now: float) -> None:
         """Something took from `began` to `now`; it counts if it began while we measure."""
@@ -100,10 +105,7 @@ class Tally:
 
     def always(self, name: str, seconds: float) -> None:
         """Something took so long, and counts whenever it was."""
-        values = self.delays.get(name)
-        if values is None:
-            values = self.delays[name] = array("d")
-        values.append(seconds)
+        self.delays[name].append(seconds)
 
     def spreads(self) -> dict[str, Spread]:
         return {name: spread(values) for name, values in self.delays.items()}
@@ -120,8 +122,8 @@ class Call:
         self.echo = Trail()
         self.speech = Trail()
         self.started_at = 0.0
-        self.is_heard = False
-        """Whether the agent has heard the caller."""
+        self.heard_after: float | None = None
+        """Seconds from `start` to the first of the caller's frames that the agent heard."""
         self.greeted_after: float | None = None
         """Seconds from `start` to the first sound that the caller heard."""
         self.returned_after: float | None = None
@@ -140,6 +142,11 @@ class Call:
     def is_greeted(self) -> bool:
         """Whether the caller has heard the agent."""
         return self.greeted_after is not None
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the agent has heard the caller."""
+        return self.heard_after is not None
 
     # -- the caller's end -----------------------------------------------------
 
@@ -204,7 +211,8 @@ class Call:
     def heard(self, number: int, now: float) -> None:
         """A frame of the caller's arrives at the agent."""
         departed = self.up.arrive(number)
-        self.is_heard = True
+        if self.heard_after is None:
+            self.heard_after = now - self.started_at
         if departed is not None and not self.is_late:
             self._tally.frame("up", departed, now)
 

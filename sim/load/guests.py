@@ -1,17 +1,17 @@
 """Calls that join and leave while all others run: are they served, and does anybody suffer?
 
 Guests come one at a time, half of them by a webhook, as with `<Connect action>`: their agent is
-ready before their socket comes. How long others' frames take in the quarter of a second from each
-coming and going is held against the quarter just before it, in which nothing happened: what a
-noisy machine does to both is no fault of the guest's.
+ready before their socket comes. Of others' frames that arrive in the quarter of a second from each
+ringing, coming and going, the slowest is held against the slowest in the quarter just before, in
+which nothing happened. On a noisy machine one such pair says little; their median tells.
 """
 
 import asyncio
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from time import perf_counter as clock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from sim.load.phone import Phone, sid
@@ -22,53 +22,74 @@ if TYPE_CHECKING:
 WINDOW_S = 0.25
 """Before and after each coming and going."""
 
-RINGS_S = 0.5
-"""From the webhook to the socket: the caller hears a notice meanwhile."""
-
 SERVED_WITHIN_S = 3.0
 WEBHOOK_WITHIN_S = 5.0
 
 _TOKEN = re.compile(r'<Parameter name="token" value="([^"]+)"')
 
+T = TypeVar("T")
+
 
 async def come_and_go(generator: "Generator") -> None:
     """Let guests join and leave, and note how it was for them and for the others."""
-    watched = generator.tally.watched = []
-    moments: list[float] = []
     for guest in range(generator.plan.guests):
-        number = generator.plan.calls + guest
         rings = guest % 2 == 1 and bool(generator.plan.webhooks)
         with suppress(OSError, TimeoutError):
-            await _visit(generator, number, moments, rings=rings)
+            await _visit(generator, generator.plan.calls + guest, rings=rings)
         if generator.stopped.is_set():
             break
-    generator.tally.watched = None
-    for name, delays in around(watched, moments).items():
-        for delay in delays:
-            generator.tally.always(name, delay)
 
 
-async def _visit(generator: "Generator", number: int, moments: list[float], *, rings: bool) -> None:
-    parameters = await _ring(generator.plan.webhooks, number) if rings else {}
+async def _visit(generator: "Generator", number: int, *, rings: bool) -> None:
+    parameters = {}
     if rings:
-        await generator.pause(RINGS_S)
-    await generator.pause(WINDOW_S)
-    moments.append(clock())
-    phone = await generator.call(number, parameters, is_late=True)
+        ringing = _ring(generator.plan.webhooks, number)
+        parameters = await _change(generator, "join", ringing)
+        await generator.pause(WINDOW_S)
+    joining = generator.call(number, parameters, is_late=True)
+    phone = await _change(generator, "join", joining)
     await generator.wait_for(lambda: _is_served(generator, phone), SERVED_WITHIN_S)
     _note(generator, phone, "webhook" if rings else "bin")
     phone.is_silent = True
-    await generator.pause(2 * WINDOW_S)
-    moments.append(clock())
+    await generator.pause(WINDOW_S)
+    await _change(generator, "leave", _leave(phone))
+
+
+async def _leave(phone: Phone) -> None:
     phone.call.leave()
     phone.stop()
+
+
+async def _change(generator: "Generator", what: str, change: Coroutine[Any, Any, T]) -> T:
+    """Make a change, and note how others' frames fare as it is made, and just before."""
+    always = generator.tally.always
+    before = await _watch(generator)
+    watching = asyncio.create_task(_watch(generator), name=f"guest:{what}")
+    await asyncio.sleep(0)  # it watches
+    try:
+        return await change
+    finally:
+        at_change = await watching
+        for name, delays in (("before", before), ("at_change", at_change)):
+            for delay in delays:
+                always(f"others_{name}", delay)
+        if before and at_change:
+            always(f"others_extra_at_{what}", max(at_change) - max(before))
+
+
+async def _watch(generator: "Generator") -> "array[float]":
+    """The delays of others' frames that arrive in the next moment."""
+    watched = generator.tally.watched = array("d")
     await generator.pause(WINDOW_S)
+    generator.tally.watched = None
+    return watched
 
 
 def _is_served(generator: "Generator", phone: Phone) -> bool:
-    """Whether the guest has heard the agent and, where that is to be, himself."""
+    """Whether guest and agent have heard each other and, where that is to be, he himself."""
     call, echoes = phone.call, generator.house.echoes
-    has_all = call.is_greeted and (call.returned_after is not None or not echoes)
+    is_served = call.is_greeted and call.is_heard
+    has_all = is_served and (call.returned_after is not None or not echoes)
     return has_all or generator.stopped.is_set()
 
 
@@ -76,24 +97,12 @@ def _note(generator: "Generator", phone: Phone, how: str) -> None:
     call, always = phone.call, generator.tally.always
     if call.greeted_after is not None:
         always(f"join_{how}_greeting", call.greeted_after)
+    if call.heard_after is not None:
+        always(f"join_{how}_heard", call.heard_after)
     if call.returned_after is not None:
         always(f"join_{how}_echo", call.returned_after)
     elif generator.house.echoes:
         generator.tally.counts["guests_not_served"] += 1
-
-
-def around(
-    watched: Sequence[tuple[float, float]], moments: Sequence[float]
-) -> dict[str, list[float]]:
-    """Others' delays just after, and just before, the moments at which something happened."""
-    found: dict[str, list[float]] = {"others_at_change": [], "others_before": []}
-    for departed, delay in watched:
-        arrived = departed + delay
-        if any(moment <= arrived and departed < moment + WINDOW_S for moment in moments):
-            found["others_at_change"].append(delay)
-        elif any(moment - WINDOW_S <= departed and arrived < moment for moment in moments):
-            found["others_before"].append(delay)
-    return found
 
 
 async def _ring(webhooks: Sequence[str], number: int) -> dict[str, str]:

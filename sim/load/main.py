@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=20.0, help="how long to measure (20)")
     add("--edges", type=_within(1, 16), default=1, help="edge processes (1)")
     add("--workers", type=_within(1, 16), default=1, help="worker processes (1)")
-    add("--guests", type=_within(0, 100), default=GUESTS, help="calls that come and go (6)")
+    add("--guests", type=_within(0, 100), default=GUESTS, help="calls that come and go (10)")
     add("--against", metavar="URL", default="", help="a running edge: ws://host:port/twilio")
     add("--agent-port", type=int, default=0, help="where our agent listens (any free port)")
     add("--baseline", action=argparse.BooleanOptionalAction, default=True, help="the guide, too")

@@ -28,6 +28,12 @@ FIRST_TIMESTAMP_MS = (50, 175)
 """Between these the caller's stream clock stands at his first frame."""
 
 
+_MEDIA = (
+    b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d",'
+    b'"timestamp":"%d","payload":"%b%b'
+)
+
+
 class Phone(Peer):
     """One phone socket."""
 
@@ -76,17 +82,14 @@ class Phone(Peer):
 
     def beat(self, now: float) -> bool:
         """The caller's 20 ms are over. Returns whether there will be more of them."""
-        self._echo_marks(now)
+        if self._marks:
+            self._echo_marks(now)
         if not self.is_silent and not self.is_over:
             self._sequence += 1
             self._frames += 1
-            head = (
-                f'{{"event":"media","sequenceNumber":"{self._sequence}","media":'
-                f'{{"track":"inbound","chunk":"{self._frames}",'
-                f'"timestamp":"{self._timestamp}","payload":"'
-            )
+            counts = self._sequence, self._frames, self._timestamp
             self._timestamp += FRAME_MS
-            self.send(TEXT, head.encode() + self.call.next_frame(now) + self._tail)
+            self.send(TEXT, _MEDIA % (*counts, self.call.next_frame(now), self._tail))
         return not self.is_over
 
     def stop(self) -> None:

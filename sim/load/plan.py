@@ -12,7 +12,7 @@ PROFILES = ("echo", "talk")
 
 BARGE_IN_EVERY_S = 20.0
 
-GUESTS = 6
+GUESTS = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,17 +58,13 @@ def _redis(tell: Callable[[Result], str]) -> Callable[[Result], str]:
     return lambda result: tell(result) if "redis" in result.costs.cpu_ms else NOTHING
 
 
-def _change(result: Result) -> str:
-    change = disturbance_ms(result)
-    return NOTHING if change is None else f"{change:.1f}"
-
-
 def disturbance_ms(result: Result) -> float | None:
-    """How much longer others' slowest frame took when a call joined or left than just before."""
-    at_change, before = (
-        result.findings.spread(name) for name in ("others_at_change", "others_before")
-    )
-    return max(0.0, at_change.max - before.max) if at_change.count and before.count else None
+    """How much longer others' slowest frame took when a call joined or left than just before.
+
+    The median of all comings, or of all goings: whichever is worse.
+    """
+    extra = [result.findings.spread(f"others_extra_at_{what}") for what in ("join", "leave")]
+    return max((each.p50 for each in extra if each.count), default=None)
 
 
 def memory_ratio(result: Result) -> float:
@@ -87,12 +83,15 @@ ROWS = (
     _spread_row("barge-in to clear, ms", "barge_in"),
     _spread_row("start to greeting, ms", "greeting"),
     _spread_row("guest: start to greeting, ms", "join_bin_greeting"),
+    _spread_row("guest: start to heard by the agent, ms", "join_bin_heard"),
     _spread_row("guest: start to first echo, ms", "join_bin_echo"),
     _spread_row("guest by webhook: greeting, ms", "join_webhook_greeting"),
+    _spread_row("guest by webhook: heard by the agent, ms", "join_webhook_heard"),
     _spread_row("guest by webhook: first echo, ms", "join_webhook_echo"),
     _spread_row("others' frames before a change, ms", "others_before"),
     _spread_row("others' frames at a change, ms", "others_at_change"),
-    Row("others' largest extra delay, ms", _change),
+    _spread_row("others' slowest frame: extra as one joins, ms", "others_extra_at_join"),
+    _spread_row("others' slowest frame: extra as one leaves, ms", "others_extra_at_leave"),
     *(_cpu_row(role) for role in ROLES),
     Row("others on this machine, cores", lambda result: f"{result.costs.others_cores:.2f}"),
     Row("pace of a core, of its best", lambda result: f"{result.costs.pace:.0%}"),

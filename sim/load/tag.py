@@ -6,9 +6,8 @@ changes nothing here: sound is read in pieces of 160 bytes, wherever they came f
 """
 
 from base64 import b64encode
-from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 from shared.sound import FRAME_BYTES, SILENCE
 
@@ -25,10 +24,10 @@ _LAYOUT = Struct(">4sBHII")
 _MAGIC = b"HfLd"
 _FILLER = SILENCE * (FRAME_BYTES - _LAYOUT.size)
 _FILLER_BASE64 = b64encode(_FILLER)
+_FRAME = Struct(f"{_LAYOUT.format}{len(_FILLER)}x")
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(NamedTuple):
     """What a frame says of itself."""
 
     kind: int
@@ -47,10 +46,9 @@ def frame_base64(kind: int, call: int, turn: int, number: int) -> bytes:
     return b64encode(_LAYOUT.pack(_MAGIC, kind, call, turn, number)) + _FILLER_BASE64
 
 
-def read(sound: bytes) -> Iterator[Tag | None]:
-    """The tag of every frame in a piece of sound; None for one that is not ours."""
-    for at in range(0, len(sound), FRAME_BYTES):
-        if sound.startswith(_MAGIC, at) and len(sound) - at >= _LAYOUT.size:
-            yield Tag(*_LAYOUT.unpack_from(sound, at)[1:])
-        else:
-            yield None
+def read(sound: bytes) -> list[Tag | None]:
+    """The tag of every frame in a piece of sound; None for one that is not ours, or not whole."""
+    whole = len(sound) // FRAME_BYTES * FRAME_BYTES
+    frames = _FRAME.iter_unpack(sound[:whole] if whole < len(sound) else sound)
+    tags: list[Tag | None] = [Tag(*rest) if magic == _MAGIC else None for magic, *rest in frames]
+    return tags if whole == len(sound) else [*tags, None]

@@ -139,3 +139,15 @@ def test_what_is_on_its_way_to_a_caller_who_has_left_is_not_missed() -> None:
 
     assert (trail.lost, trail.overdue, trail.taken_back) == (1, 0, 1)
     assert not trail.is_settled
+
+
+def test_a_call_knows_when_the_agent_first_heard_it() -> None:
+    call = Call(9, Tally(), is_late=True)
+    call.started_at = 1.0
+    call.next_frame(1.0)
+    assert not call.is_heard
+
+    call.heard(0, 1.25)
+    call.heard(0, 1.5)
+
+    assert call.heard_after == 0.25

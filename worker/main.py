@@ -61,9 +61,10 @@ BLIND_FOR_S = 20.0
 # Between two calls taken over from a dead worker, so that its calls spread over its peers.
 SPREAD_S = 0.01
 
-# Between two reads under load. The caller's frames may wait for so long: it is the agent's way to
-# the phone on which a `clear` must not, and what is read together goes out together.
-PAUSE_S = 0.010
+# Between two reads with hundreds of calls: each brings a frame of every call, or two, and what is
+# read together goes out together. The caller's frames may wait for so long: it is the agent's way
+# to the phone on which a `clear` must not.
+PAUSE_S = 0.020
 
 
 class Worker:

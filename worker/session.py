@@ -122,7 +122,7 @@ class Session:
             if inherited.has_hushed:
                 self._tasks.create_task(self._phone.inherit(), name=f"passages:{self.call_sid}")
         else:
-            self.attach(call.stream_sid)
+            self._use(call.stream_sid)
 
     @property
     def _talk(self) -> Conversation:
@@ -203,12 +203,15 @@ class Session:
 
     @bulkhead
     def attach(self, stream_sid: str) -> None:
-        """The phone is on this stream. Only the newest counts."""
-        if stream_sid == self._phone.stream_sid or self._over.is_set():
+        """The phone is on this stream. Only the newest counts: of one before it, we hear late."""
+        if stream_sid in self.streams or self._over.is_set():
             return
         if self._conversation is None:
             self._early.append(partial(self.attach, stream_sid))
             return
+        self._use(stream_sid)
+
+    def _use(self, stream_sid: str) -> None:
         self._phone.forget(self._talk.forgets())
         self._phone.use(stream_sid)
         self._talk.attached(self._loop.time())

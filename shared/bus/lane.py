@@ -36,8 +36,8 @@ XREAD_PARTS = len(_XREAD)
 # hundreds of calls, a `clear` or a call that joins does not wait for all of their frames.
 AT_ONCE = 16
 
-# With so many streams a pause between two reads is as long as it may be; with a fifth, a fifth.
-PAUSE_STREAMS = 100
+# With so many streams a pause between two reads is as long as it may be; with a tenth, a tenth.
+PAUSE_STREAMS = 200
 
 Entries = Sequence[tuple[bytes, Sequence[bytes]]]
 """As Redis has them: (id, (name, payload))."""

@@ -307,7 +307,7 @@ class Registry:
         return [beat.worker for beat in sorted(beats, key=lambda beat: -beat.room)]
 
     def retire(self) -> None:
-        """This worker takes no part any more."""
+        """This worker takes no part any more, nor do those that died long ago."""
         names = (keys.DISPATCH, keys.WORKERS)
         arguments = (self._bus.process, keys.GROUP)
         self._bus.post_script(scripts.RETIRE, names, *arguments, answer=lambda _: None)

@@ -206,13 +206,18 @@ return peers
     keys=1,
 )
 
-# KEYS new, workers. ARGV consumer, group. Removing a consumer would remove what is pending
-# for it, too: a call that this worker has claimed and does not serve must stay, to be taken over.
+# KEYS new, workers. ARGV consumer, group. Who died an hour ago is taken off, too: a worker claims
+# twice a second. Removing a consumer would remove what is pending for it: a call that a worker has
+# claimed and does not serve must stay, to be taken over.
 RETIRE = Script(
     """
 redis.call('HDEL', KEYS[2], ARGV[1])
-if #redis.call('XPENDING', KEYS[1], ARGV[2], '-', '+', 1, ARGV[1]) == 0 then
-  redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[2], ARGV[1])
+for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[2])) do
+  local is = {}
+  for i = 1, #consumer, 2 do is[consumer[i]] = consumer[i + 1] end
+  if is.pending == 0 and (is.name == ARGV[1] or is.idle > 3600000) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[2], is.name)
+  end
 end
 """,
     keys=2,

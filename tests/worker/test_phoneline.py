@@ -86,3 +86,24 @@ async def test_a_phone_that_moves_in_a_passage_leaves_nothing_of_it_behind(redis
         await running
 
     assert after == [1, 2]
+
+
+async def test_a_note_that_comes_late_does_not_bring_an_older_stream_back(redis: str) -> None:
+    async with open_bus(redis, "worker-1") as bus:
+        registry = Registry(bus)
+        await registry.dispatch(RINGING, max_sessions=9, recording_ttl_s=60)
+        await registry.renew([], places=1, draining=False)
+        claim = await registry.claim()
+        assert claim
+        agent, _ = load(AGENT)
+        session = Session(means(bus), claim, agent)
+        running = asyncio.create_task(session.run())
+        for stream in ("MZ1", "MZ2", "MZ1"):
+            session.attach(stream)
+        await until(lambda: session._conversation is not None)
+        session.attach("MZ1")
+        streams = session.streams
+        session.hang_up("caller hung up")
+        await running
+
+    assert streams == ["MZ1", "MZ2"]

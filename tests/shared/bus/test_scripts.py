@@ -576,6 +576,21 @@ def test_a_call_that_a_retired_worker_still_had_can_be_taken_over(calls: Peek) -
     assert claim(calls, "w2", lease=10)[1] == "CA1"
 
 
+def test_who_died_long_ago_is_taken_off_with_the_next_that_retires(calls: Peek) -> None:
+    """A consumer's last sign of life cannot be set: the hour is one second here."""
+    for process in ("dead", "lately", "w1"):
+        calls("XGROUP", "CREATECONSUMER", keys.DISPATCH, keys.GROUP, process)
+        time.sleep(0.15)
+    dispatch(calls, "CA1")
+    claim(calls, "owes")
+    time.sleep(0.15)
+    soon = Script(RETIRE.lua.replace("3600000", "400"), RETIRE.keys)
+    calls("XREADGROUP", "GROUP", keys.GROUP, "lately", "STREAMS", keys.DISPATCH, ">")
+    run(calls, soon, [keys.DISPATCH, keys.WORKERS], "w1", keys.GROUP)
+
+    assert sorted(consumers(calls)) == [b"lately", b"owes"]
+
+
 # -- append ----------------------------------------------------------------------------
 
 

@@ -105,7 +105,9 @@ def _count(event: dict[str, Any]) -> int:
 
 
 def _number(text: Any, least: int = 0) -> int:
-    number = int(_text(text))
+    if not isinstance(text, str):
+        raise TypeError("not a string")
+    number = int(text)
     if not least <= number < _MAX_COUNT:
         raise ValueError("not a count")
     return number

@@ -252,9 +252,9 @@ class Session:
 
     @bulkhead
     def _on_caller(self, batch: list[tuple[int, Up]]) -> None:
-        now = self._loop.time()
+        talk, now = self._talk, self._loop.time()
         for sequence, message in batch:
-            self._talk.from_caller(sequence, message, now)
+            talk.from_caller(sequence, message, now)
         self._act()
 
     @bulkhead

@@ -113,7 +113,7 @@ class Talk:
     async def result(self) -> CallResult:
         """Wait for the call's end, and keep its sound if that is wanted."""
         result = await self._task
-        self.house.keep(self, result)
+        await self.house.keep(self, result)
         return result
 
     async def stop(self) -> CallResult:
@@ -206,13 +206,13 @@ class House:
                 await asyncio.sleep(0.02)
         return origin
 
-    def keep(self, talk: Talk, result: CallResult) -> None:
+    async def keep(self, talk: Talk, result: CallResult) -> None:
         """Write down the sound of a call, if that is wanted."""
         folder = self.stage.keep_in
         if folder and result.streams:
-            folder.mkdir(parents=True, exist_ok=True)
             name = f"{self.stage.name}-{talk.number[-2:]}.wav"
-            write_stereo(folder / name, result.caller_track(), result.agent_track())
+            # Fifty calls at once take seconds, in which the agents of other houses must answer.
+            await asyncio.to_thread(_write, folder / name, result)
 
     def check_processes(self, finding: Finding) -> None:
         """No process reports a fault of its own, and none has gone that was not sent away."""
@@ -308,6 +308,11 @@ class Stage:
         (folder / "default.yaml").write_text(yaml.safe_dump(agent))
         echo = {**agent, "settings": {"tags": [ECHO_TAG]}}
         (folder / "echo.yaml").write_text(yaml.safe_dump(echo))
+
+
+def _write(path: Path, result: CallResult) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_stereo(path, result.caller_track(), result.agent_track())
 
 
 async def until(

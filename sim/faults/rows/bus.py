@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import TypeVar
 
 from shared import keys
 from shared.record import Taken
@@ -26,6 +28,8 @@ FAILED_OVER_WITHIN_S = 10.0
 """The deadline of a call without Redis lies above."""
 
 LANES = 4
+
+Server = TypeVar("Server")
 
 Harm = Callable[[RedisServer], Awaitable[None]]
 
@@ -60,30 +64,42 @@ async def redis_stands_still(stage: Stage) -> None:
     await _live_through(stage, harm)
 
 
+@asynccontextmanager
+async def _beside(server: AbstractContextManager[Server]) -> AsyncIterator[Server]:
+    """A server started and stopped beside the loop, on which agents of other houses must answer."""
+    started = await asyncio.to_thread(server.__enter__)
+    try:
+        yield started
+    finally:
+        await asyncio.to_thread(server.__exit__, None, None, None)
+
+
 async def _live_through(stage: Stage, harm: Harm) -> None:
-    with RedisServer(appendonly=True) as redis:
-        async with stage.house(workers=2, redis=redis) as house:
-            talks = [house.echo(25) for _ in range(CALLS)]
-            for talk in talks:
-                await talk.configured()
-            await until(lambda: all(talk.phone.now_ms > 1500 for talk in talks))
-            memory = _Memory(house)
-            await _watched(harm(redis), memory)
-            since, back_ms = time.monotonic(), {t.sid: t.phone.now_ms for t in talks}
-            await until(
-                lambda: all(_is_back(talk, back_ms[talk.sid]) for talk in talks), every_s=LOOK_S
-            )
-            await asyncio.sleep(SETTLED_S + max(0.0, since + 3.5 - time.monotonic()))
-            memory.look()
-            taken = [len(talk.entries(Taken)) for talk in talks]
-            results = [await talk.stop() for talk in talks]
-            await house.is_empty()
-            finding = stage.finding
-            for talk, result in zip(talks, results, strict=True):
-                _check(finding, talk, back_ms[talk.sid])
-                check_carrier(finding, result)
-            finding.same("owners of each call", taken, [1] * CALLS)
-            finding.figure("memory grew MB", memory.grown_mb, most=GROWN_BY_MB)
+    async with (
+        _beside(RedisServer(appendonly=True)) as redis,
+        stage.house(workers=2, redis=redis) as house,
+    ):
+        talks = [house.echo(25) for _ in range(CALLS)]
+        for talk in talks:
+            await talk.configured()
+        await until(lambda: all(talk.phone.now_ms > 1500 for talk in talks))
+        memory = _Memory(house)
+        await _watched(harm(redis), memory)
+        since, back_ms = time.monotonic(), {t.sid: t.phone.now_ms for t in talks}
+        await until(
+            lambda: all(_is_back(talk, back_ms[talk.sid]) for talk in talks), every_s=LOOK_S
+        )
+        await asyncio.sleep(SETTLED_S + max(0.0, since + 3.5 - time.monotonic()))
+        memory.look()
+        taken = [len(talk.entries(Taken)) for talk in talks]
+        results = [await talk.stop() for talk in talks]
+        await house.is_empty()
+        finding = stage.finding
+        for talk, result in zip(talks, results, strict=True):
+            _check(finding, talk, back_ms[talk.sid])
+            check_carrier(finding, result)
+        finding.same("owners of each call", taken, [1] * CALLS)
+        finding.figure("memory grew MB", memory.grown_mb, most=GROWN_BY_MB)
 
 
 @scenario(
@@ -93,7 +109,7 @@ async def _live_through(stage: Stage, harm: Harm) -> None:
     in_gate=False,
 )
 async def sentinels_fail_over(stage: Stage) -> None:
-    with RedisSentinels() as redis:
+    async with _beside(RedisSentinels()) as redis:
         await _fail_over(stage, redis.url, lambda _: redis.master.kill())
 
 
@@ -104,7 +120,7 @@ async def sentinels_fail_over(stage: Stage) -> None:
     in_gate=False,
 )
 async def cluster_fails_over(stage: Stage) -> None:
-    with RedisCluster() as redis:
+    async with _beside(RedisCluster()) as redis:
         await _fail_over(stage, redis.url, lambda lane: redis.master_of(f"{{{lane}}}").kill())
 
 

@@ -115,23 +115,15 @@ def _guests(book: Book) -> None:
         greeting = slowest("join_webhook_greeting")(few)
         book.judge("greeting after start by webhook, 20 calls", greeting, 50, " ms")
     if talking := book.bridge("talk", 200):
-        served = _p50(talking, "join_webhook_greeting")
-        book.judge("guest's greeting by webhook p50, 200 calls, talk", served, 20, " ms")
+        greeting = slowest("join_webhook_greeting")(talking)
+        book.judge("guest's greeting by webhook, 200 calls, talk", greeting, 20, " ms")
+    if echoing := book.bridge("echo", 200):
+        echo = slowest("join_webhook_echo")(echoing)
+        book.judge("guest's first echo by webhook, 200 calls, echo", echo, 20, " ms")
     for profile in ("talk", "echo"):
         if many := book.bridge(profile, 200):
             extra = disturbance_ms(many)
             book.judge(f"others' extra delay by a guest, 200 calls, {profile}", extra, 20, " ms")
-    # With both ends of 200 echoing calls two cores are full: what waits there waits for a core.
-    echoing, base = book.bridge("echo", 200), book.base("echo", 200)
-    if echoing and base:
-        ours, theirs = (_p50(each, "join_bin_greeting") for each in (echoing, base))
-        ratio = ours / theirs if ours and theirs else None
-        book.judge("guest's greeting against the guide's, 200 calls, echo", ratio, 1, " x")
-
-
-def _p50(result: Result, name: str) -> float | None:
-    spread = result.findings.spread(name)
-    return spread.p50 if spread.count else None
 
 
 def _max(spread: Spread) -> float | None:

@@ -105,9 +105,7 @@ def _count(event: dict[str, Any]) -> int:
 
 
 def _number(text: Any, least: int = 0) -> int:
-    if not isinstance(text, str):
-        raise TypeError("not a string")
-    number = int(text)
+    number = int(_text(text))
     if not least <= number < _MAX_COUNT:
         raise ValueError("not a count")
     return number

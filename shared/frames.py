@@ -43,7 +43,6 @@ class Cutter:
         self._unmask = unmask
         self._mask_bit = _MASKED if unmask else 0
         self._mask_bytes = 4 if unmask else 0
-        self._usual = self._mask_bit | _IS_16_BIT
         self._rest = b""
         self._is_given_up = False
 
@@ -58,7 +57,7 @@ class Cutter:
         found: list[tuple[int, bytes]] = []
         at, end = 0, len(data)
         while at < end:
-            head = self._head_at(data, at, end)
+            head = None if self._is_given_up else self._head_at(data, at, end)
             if head is None:
                 self._is_given_up = True
                 found.append((OTHER, data[at:]))
@@ -82,11 +81,6 @@ class Cutter:
         Ends behind the data if not all of it is there; None if it is for the library with all
         that follows.
         """
-        if self._is_given_up:
-            return None
-        if end >= at + 4 and data[at + 1] == self._usual and data[at] in _MESSAGES:
-            start, length = at + 4 + self._mask_bytes, data[at + 2] << 8 | data[at + 3]
-            return (data[at], start, start + length) if length <= self._most else None
         if end < at + 2:
             return OTHER, at, end + 1
         kind, length, start = data[at], data[at + 1] ^ self._mask_bit, at + 2

@@ -51,13 +51,13 @@ class Bus:
         self._lanes = [
             Lane(
                 self.route.to(str(lane)),
-                keys.wake(lane, process),
+                wake,
                 lambda entries: None,
-                partial(self._wake, keys.wake(lane, process)),
-                partial(self.link.of(keys.wake(lane, process)).post, "PING"),
+                partial(self._wake, wake),
+                partial(self.link.of(wake).post, "PING"),
                 pause,
             )
-            for lane in range(lanes)
+            for lane, wake in enumerate(keys.wake(lane, process) for lane in range(lanes))
         ]
         self._inboxes = [
             Lane(

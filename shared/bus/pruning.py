@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from shared import keys
 from shared.bus.bus import Bus
-from shared.bus.callhash import call_of
+from shared.bus.callhash import call_in
 from shared.bus.errors import BusError
 from shared.bus.link import Link
 from shared.calls import State
@@ -79,14 +79,14 @@ async def _remove(bus: Bus, call_sid: str) -> bool:
     lane = bus.lane_of(call_sid)
     flat = await bus.link.ask("HGETALL", keys.call(lane, call_sid))
     try:
-        call = call_of(dict(zip(flat[::2], flat[1::2], strict=True)))
+        call = call_in(flat)
     except ValueError:
         return False  # of another version: what belongs to it is not known
     is_live = await bus.link.ask("HEXISTS", keys.EPOCHS, call_sid)
-    if is_live or (flat and call.state is not State.ENDED):
+    if is_live or (call and call.state is not State.ENDED):
         return False
     names = [keys.call(lane, call_sid), keys.log(lane, call_sid)]
-    for stream_sid in call.streams:
+    for stream_sid in call.streams if call else ():
         names += [keys.up(lane, stream_sid), keys.down(lane, stream_sid)]
     # At once, and not as Redis finds the time: how much room there is now is asked next.
     count = await bus.link.ask("DEL", *names)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from sim.load.report import disturbance_ms, memory_ratio
 from sim.load.run import Result
-from sim.load.statistics import Spread
 
 Cell = Sequence[Result]
 """One load: the bridge's result first, then those that it is held against."""
@@ -108,23 +107,19 @@ def _further_kb(few: Result, many: Result) -> float:
 
 
 def _guests(book: Book) -> None:
-    def slowest(name: str) -> Callable[[Result], float | None]:
-        return lambda result: _max(result.findings.spread(name))
-
     if few := book.bridge("echo", 20):
-        greeting = slowest("join_webhook_greeting")(few)
+        greeting = _slowest(few, "join_webhook_greeting")
         book.judge("greeting after start by webhook, 20 calls", greeting, 50, " ms")
-    if talking := book.bridge("talk", 200):
-        greeting = slowest("join_webhook_greeting")(talking)
-        book.judge("guest's greeting by webhook, 200 calls, talk", greeting, 20, " ms")
-    if echoing := book.bridge("echo", 200):
-        echo = slowest("join_webhook_echo")(echoing)
-        book.judge("guest's first echo by webhook, 200 calls, echo", echo, 20, " ms")
-    for profile in ("talk", "echo"):
+    for profile, what, name in (
+        ("talk", "greeting", "join_webhook_greeting"),
+        ("echo", "first echo", "join_webhook_echo"),
+    ):
         if many := book.bridge(profile, 200):
-            extra = disturbance_ms(many)
+            served, extra = _slowest(many, name), disturbance_ms(many)
+            book.judge(f"guest's {what} by webhook, 200 calls, {profile}", served, 20, " ms")
             book.judge(f"others' extra delay by a guest, 200 calls, {profile}", extra, 20, " ms")
 
 
-def _max(spread: Spread) -> float | None:
+def _slowest(result: Result, name: str) -> float | None:
+    spread = result.findings.spread(name)
     return spread.max if spread.count else None

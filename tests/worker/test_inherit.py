@@ -15,6 +15,7 @@ from tests.worker.driver import (
     SETTINGS,
     WELCOME,
     Driver,
+    entries,
     injected,
     sentence,
 )
@@ -22,10 +23,6 @@ from worker.terms import Inherited
 
 SECOND = b"\x20" * 8000
 GO_ON = "(Please go on.)"
-
-
-def entries(call: Driver, kind: type) -> list[Any]:
-    return [each for each in call.log() if isinstance(each, kind)]
 
 
 def inherited(*log: Entry, **rest: Any) -> Inherited:

@@ -1,6 +1,8 @@
 """What an owner leaves on the bus of a sensitive passage: nothing, wherever the phone goes."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from redis import Redis
@@ -39,6 +41,23 @@ def downs(redis: str, outlet: Outlet[Down]) -> list[Down | None]:
         return [DOWN.unpack(fields[b""]) for _, fields in client.xrange(outlet.key)]
 
 
+@asynccontextmanager
+async def owned(redis: str) -> AsyncIterator[tuple[Bus, Session]]:
+    """A call's owner at work, until the caller hangs up."""
+    async with open_bus(redis, "worker-1") as bus:
+        registry = Registry(bus)
+        await registry.dispatch(RINGING, max_sessions=9, recording_ttl_s=60)
+        await registry.renew([], places=1, draining=False)
+        claim = await registry.claim()
+        assert claim
+        agent, _ = load(AGENT)
+        session = Session(means(bus), claim, agent)
+        running = asyncio.create_task(session.run())
+        yield bus, session
+        session.hang_up("caller hung up")
+        await running
+
+
 async def test_sound_of_a_passage_that_a_former_owner_has_left_goes_as_ones_own(redis: str) -> None:
     left: list[Down] = [FRAME, Hush(160), FRAME, Mark("a"), Hush(160), FRAME, Hush(0), FRAME]
     async with open_bus(redis, "worker-2") as bus:
@@ -60,15 +79,7 @@ async def test_sound_of_a_passage_that_a_former_owner_has_left_goes_as_ones_own(
 
 
 async def test_a_phone_that_moves_in_a_passage_leaves_nothing_of_it_behind(redis: str) -> None:
-    async with open_bus(redis, "worker-1") as bus:
-        registry = Registry(bus)
-        await registry.dispatch(RINGING, max_sessions=9, recording_ttl_s=60)
-        await registry.renew([], places=1, draining=False)
-        claim = await registry.claim()
-        assert claim
-        agent, _ = load(AGENT)
-        session = Session(means(bus), claim, agent)
-        running = asyncio.create_task(session.run())
+    async with owned(redis) as (bus, session):
         up = bus.up("CA1", "MZ1")
         session.attach("MZ1")
         for number in (1, 2):
@@ -82,28 +93,16 @@ async def test_a_phone_that_moves_in_a_passage_leaves_nothing_of_it_behind(redis
         session.attach("MZ2")
         await bus.flush()
         after = ups(redis, up)
-        session.hang_up("caller hung up")
-        await running
 
     assert after == [1, 2]
 
 
 async def test_a_note_that_comes_late_does_not_bring_an_older_stream_back(redis: str) -> None:
-    async with open_bus(redis, "worker-1") as bus:
-        registry = Registry(bus)
-        await registry.dispatch(RINGING, max_sessions=9, recording_ttl_s=60)
-        await registry.renew([], places=1, draining=False)
-        claim = await registry.claim()
-        assert claim
-        agent, _ = load(AGENT)
-        session = Session(means(bus), claim, agent)
-        running = asyncio.create_task(session.run())
+    async with owned(redis) as (_, session):
         for stream in ("MZ1", "MZ2", "MZ1"):
             session.attach(stream)
         await until(lambda: session._conversation is not None)
         session.attach("MZ1")
         streams = session.streams
-        session.hang_up("caller hung up")
-        await running
 
     assert streams == ["MZ1", "MZ2"]

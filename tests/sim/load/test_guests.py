@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from time import perf_counter as clock
 
 import pytest
@@ -62,14 +63,7 @@ async def test_what_comes_long_after_a_change_is_none_of_its_fault(generator: Ge
 
 async def test_a_guest_who_is_not_let_in_is_no_end_of_the_run(generator: Generator) -> None:
     """Nobody listens where he rings."""
-    generator.plan = Plan(
-        calls=1,
-        profile="echo",
-        seconds=1,
-        agent_port=0,
-        streams=("ws://127.0.0.1:1/twilio",),
-        guests=2,
-    )
+    generator.plan = replace(PLAN, streams=("ws://127.0.0.1:1/twilio",), guests=2)
 
     await guests.come_and_go(generator)
 

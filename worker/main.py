@@ -16,7 +16,7 @@ from pathlib import Path
 import uvloop
 
 from shared import garbage, logs, regions
-from shared.bus import Bus, BusError, Registry, checks, open_bus, pruning
+from shared.bus import Bus, BusError, Pauses, Registry, checks, open_bus, pruning
 from shared.calls import Claim
 from shared.causes import Cause
 from shared.messages import (
@@ -64,7 +64,7 @@ SPREAD_S = 0.01
 # Between two reads with hundreds of calls: each brings a frame of every call, or two, and what is
 # read together goes out together. The caller's frames may wait for so long: it is the agent's way
 # to the phone on which a `clear` must not.
-PAUSE_S = 0.020
+PAUSES = Pauses(reading=0.020)
 
 
 class Worker:
@@ -276,7 +276,7 @@ async def serve(settings: Settings, folder: Folder, toolbox: Toolbox) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     process = f"worker-{secrets.token_hex(4)}"
-    async with open_bus(settings.redis_url, process, settings.lanes, PAUSE_S) as bus:
+    async with open_bus(settings.redis_url, process, settings.lanes, PAUSES) as bus:
         worker = Worker(settings, folder, toolbox, bus)
         bus.on_note = worker.on_note
         log.info("worker started", extra={"worker": process, "places": settings.max_calls})

@@ -1,12 +1,12 @@
 """The bus: Redis Streams between edge and worker. Nothing else in the product imports redis.
 
 In reading order: `address` and `route` (where Redis is), `link` (one connection,
-pipelines), `lane` (one blocking read), `bus` (what a process writes and follows),
-`scripts` and `registry` (whose call it is).
+pipelines), `lane` (one blocking read), `reader` (newcomers and the crowd), `bus` (what a
+process writes and follows), `scripts` and `registry` (whose call it is).
 """
 
 from shared.bus.archive import Archive
-from shared.bus.bus import Bus, open_bus
+from shared.bus.bus import Bus, Pauses, open_bus
 from shared.bus.errors import BusDown, BusError, Refused
 from shared.bus.outlet import Journal, Outlet
 from shared.bus.registry import Registry
@@ -18,6 +18,7 @@ __all__ = [
     "BusError",
     "Journal",
     "Outlet",
+    "Pauses",
     "Refused",
     "Registry",
     "open_bus",

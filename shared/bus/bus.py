@@ -2,8 +2,7 @@
 
     one Link   all that this process writes, in pipelines that form by themselves
                (on a cluster one a hash tag)
-    one Lane   a lane, all calls' streams that this process reads, in one blocking read
-    one more   a lane, the notes for this process: they wait for nobody's frames
+    one Reader a lane, the notes for this process and all streams that it reads of calls
 
 Open it with `open_bus`. Everything a call owner does on the hot path (`Outlet.send`,
 sinks given to `follow_*`) is synchronous: there is nothing to await between a
@@ -14,15 +13,17 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from shared import keys
+from shared.bus.commands import expect_success
 from shared.bus.inbox import Inbox, name_of
-from shared.bus.lane import Entries, Lane
-from shared.bus.link import expect_success
+from shared.bus.lane import Entries, pause_s
 from shared.bus.links import Links
 from shared.bus.outlet import LIVE_TTL_S, Journal, Outlet
+from shared.bus.reader import Reader
 from shared.bus.route import open_route
 from shared.bus.scripts import Script
 from shared.bus.wire import Answer, Argument
@@ -34,36 +35,46 @@ log = logging.getLogger("bus")
 KEEP_EVERY_S = 60.0
 
 # Notes are read within milliseconds; this many unread ones mean a process that is gone.
-INBOX_LENGTH = 1000
+BOUNDS = ("MAXLEN", "~", 1000)
+
+# So many calls are written as they come: a pause would add to the round trip, and save little.
+FEW = 50
 
 M = TypeVar("M")
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """For how long sound gathers under load, in seconds, at most: see `pause_s`."""
+
+    reading: float = 0.0
+    """Between two reads."""
+    writing: float = 0.0
+    """Between two pipelines."""
+
+
+NO_PAUSES = Pauses()
 
 
 class Bus:
     """One process's end of the bus. Made by `open_bus`."""
 
-    def __init__(self, url: str, process: str, lanes: int, pause: float = 0.0) -> None:
+    def __init__(self, url: str, process: str, lanes: int, pauses: Pauses) -> None:
         self.route = open_route(url)
         self.process = process
         self.on_note: Callable[[Note], None] = lambda note: None
         """Called with each note that others leave for this process."""
-        self.link = Links(self.route, lanes, self._renew_missing_ttls)
-        self._lanes = [
-            Lane(
-                self.route.to(str(lane)),
-                wake,
-                lambda entries: None,
-                partial(self._wake, wake),
-                partial(self.link.of(wake).post, "PING"),
-                pause,
-            )
-            for lane, wake in enumerate(keys.wake(lane, process) for lane in range(lanes))
-        ]
-        self._inboxes = [
-            Lane(
+        self._pauses = pauses
+        self.link = Links(self.route, lanes, self._renew_missing_ttls, self._gather_s)
+        self._readers = [
+            Reader(
                 self.route.to(str(lane)),
                 keys.inbox(lane, process),
                 Inbox(self._take_note).read,
+                keys.wake(lane, process),
+                self._wake,
+                partial(self.link.of(keys.wake(lane, process)).post, "PING"),
+                pauses.reading,
             )
             for lane in range(lanes)
         ]
@@ -74,17 +85,18 @@ class Bus:
     @property
     def is_up(self) -> bool:
         """Whether Redis answers, on every connection."""
-        return self.up_since is not None and all(
-            lane.is_up for lane in (*self._lanes, *self._inboxes)
-        )
+        return self.up_since is not None and all(reader.is_up for reader in self._readers)
 
     @property
     def up_since(self) -> float | None:
         """Loop time since when Redis has answered; None while it does not."""
         return self.link.up_since
 
+    def _gather_s(self) -> float:
+        return pause_s(sum(reader.streams for reader in self._readers) - FEW, self._pauses.writing)
+
     def lane_of(self, call_sid: str) -> int:
-        return keys.lane_of(call_sid, len(self._lanes))
+        return keys.lane_of(call_sid, len(self._readers))
 
     # -- writing --------------------------------------------------------------
 
@@ -113,12 +125,11 @@ class Bus:
         """Leave a note for another process, about a call; it is read within a millisecond."""
         inbox = keys.inbox(self.lane_of(call_sid), process)
         name, link = name_of(self.process, self.take_numbers()), self.link.of(inbox)
-        bounds = ("MAXLEN", "~", INBOX_LENGTH)
-        link.post("XADD", inbox, *bounds, "*", name, NOTES.pack(note), repeats=True)
+        link.post_now("XADD", inbox, *BOUNDS, "*", name, NOTES.pack(note))
         link.post("EXPIRE", inbox, LIVE_TTL_S, repeats=True)
 
     def _wake(self, key: str) -> None:
-        self.link.post("XADD", key, "MAXLEN", 1, "*", "", "")
+        self.link.of(key).post_now("XADD", key, *BOUNDS, "*", "", "")
         self.link.post("EXPIRE", key, LIVE_TTL_S)
 
     async def run_script(self, script: Script, names: Sequence[str], *args: Argument) -> Answer:
@@ -148,26 +159,26 @@ class Bus:
     ) -> None:
         """Hand over what the caller does, as (sequence number, message), from after that number."""
         key = keys.up(self.lane_of(call_sid), stream_sid)
-        self._lane(call_sid).follow(key, partial(_read_up, sink), f"{after}-0")
+        self._reader(call_sid).follow(key, partial(_read_up, sink), f"{after}-0")
 
     def unfollow_up(self, call_sid: str, stream_sid: str) -> None:
-        self._lane(call_sid).unfollow(keys.up(self.lane_of(call_sid), stream_sid))
+        self._reader(call_sid).unfollow(keys.up(self.lane_of(call_sid), stream_sid))
 
     def follow_down(
         self, call_sid: str, stream_sid: str, sink: Callable[[list[Down]], None]
     ) -> None:
         """Hand over what the agent wants done, from the stream's beginning."""
         key = keys.down(self.lane_of(call_sid), stream_sid)
-        self._lane(call_sid).follow(key, partial(_read_down, sink))
+        self._reader(call_sid).follow(key, partial(_read_down, sink))
 
     def unfollow_down(self, call_sid: str, stream_sid: str) -> None:
-        self._lane(call_sid).unfollow(keys.down(self.lane_of(call_sid), stream_sid))
+        self._reader(call_sid).unfollow(keys.down(self.lane_of(call_sid), stream_sid))
 
     def _take_note(self, note: Note) -> None:
         self.on_note(note)
 
-    def _lane(self, call_sid: str) -> Lane:
-        return self._lanes[self.lane_of(call_sid)]
+    def _reader(self, call_sid: str) -> Reader:
+        return self._readers[self.lane_of(call_sid)]
 
     # -- time to live ---------------------------------------------------------
 
@@ -204,10 +215,8 @@ class Bus:
         """Keep connections and keys alive until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.link.run(), name="bus:link")
-            for number, lane in enumerate(self._lanes):
-                tasks.create_task(lane.run(), name=f"bus:lane:{number}")
-            for number, inbox in enumerate(self._inboxes):
-                tasks.create_task(inbox.run(), name=f"bus:inbox:{number}")
+            for number, reader in enumerate(self._readers):
+                tasks.create_task(reader.run(), name=f"bus:reader:{number}")
             tasks.create_task(self._renew_ttls(), name="bus:ttl")
             tasks.create_task(self.route.watch(), name="bus:route")
 
@@ -237,18 +246,18 @@ def _unpack(vocabulary: Vocabulary[M], payload: bytes) -> M | None:
 
 @asynccontextmanager
 async def open_bus(
-    url: str, process: str, lanes: int = 1, pause: float = 0.0
+    url: str, process: str, lanes: int = 1, pauses: Pauses = NO_PAUSES
 ) -> AsyncIterator[Bus]:
     """A bus whose tasks live as long as the block; whether Redis is there shows in `is_up`.
 
     Args:
         process: A name that no other process has, and this one has only once: random per start.
-        pause: See `Lane`.
+        pauses: How long sound may gather; by default each piece goes and comes by itself.
 
     Raises:
         ValueError: If the URL is none that names a Redis.
     """
-    bus = Bus(url, process, lanes, pause)
+    bus = Bus(url, process, lanes, pauses)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(bus.run(), name="bus")
         try:

@@ -2,7 +2,8 @@
 
 A note is an entry named by its writer and a number that counts through the writer's
 notes. After a reconnect a writer leaves the newest ones again, and the reader reads its
-inbox from the beginning: by the number it knows which it has had.
+inbox from the beginning: by the number it knows which it has had. An entry without a payload
+is no note.
 """
 
 import logging
@@ -33,7 +34,7 @@ class Inbox:
     def read(self, entries: Entries) -> None:
         """Hand over what is new."""
         for _, (name, payload) in entries:
-            if self._is_new(name):
+            if payload and self._is_new(name):
                 self._read(payload)
 
     def _read(self, payload: bytes) -> None:

@@ -46,12 +46,12 @@ Sink = Callable[[Entries], None]
 
 
 def pause_s(streams: int, longest: float) -> float:
-    """How long to let entries gather before the next read.
+    """How long to let entries gather before the next read or pipeline.
 
     Each wakes two processes, so under load fewer and fuller reads cost a fraction; a few calls
     are read as they come.
     """
-    return longest * min(1.0, streams / PAUSE_STREAMS)
+    return longest * min(1.0, max(0, streams) / PAUSE_STREAMS)
 
 
 class _Stream:
@@ -71,7 +71,7 @@ class Lane:
     Args:
         own: A stream of this process's own, read whoever joins.
         read_own: Takes its entries: after a reconnect those that are still there once more.
-        wake: Writes an entry to it. A lane that nobody joins needs none.
+        wake: Writes an entry to it.
         on_loss: Called when a connection broke. One that writes may not notice by itself.
         pause: Seconds that entries gather between two reads, at most. 0 where each counts.
     """
@@ -81,7 +81,7 @@ class Lane:
         connect: Connect,
         own: str,
         read_own: Sink,
-        wake: Callable[[], None] = lambda: None,
+        wake: Callable[[], None],
         on_loss: Callable[[], None] = lambda: None,
         pause: float = 0.0,
     ) -> None:
@@ -94,14 +94,30 @@ class Lane:
         self._is_reading = False
         self.is_up = False
 
+    @property
+    def followed(self) -> int:
+        """How many streams are followed."""
+        return len(self._streams) - 1
+
     def follow(self, key: str, sink: Sink, cursor: str = "0-0") -> None:
         """Hand every entry of the stream after the cursor to `sink`, which must not block.
 
         A sink that raises ends the read loop: it is a bug.
         """
+        self.check_is_free(key)
+        self._add(key, _Stream(key.encode(), cursor.encode(), sink))
+
+    def check_is_free(self, key: str) -> None:
+        """Raise RuntimeError if the stream is followed: two readers are a bug."""
         if key.encode() in self._streams:
             raise RuntimeError(f"two readers of {key.split(':', 2)[1]}")
-        self._streams[key.encode()] = _Stream(key.encode(), cursor.encode(), sink)
+
+    def hand_over(self, key: str, to: "Lane") -> None:
+        """From now on another lane reads this stream, from where this one is."""
+        to._add(key, self._streams.pop(key.encode()))
+
+    def _add(self, key: str, stream: _Stream) -> None:
+        self._streams[key.encode()] = stream
         if self._is_reading:
             self._wake()
 

@@ -1,14 +1,17 @@
 """One connection to Redis, on which batches form by themselves.
 
-    post(), ask() --> queue --> one pipeline --> Redis
-                                    ^              |
-                                    '-- next one --' when all answers are in
+    post(), ask() --> waiting --> pipelines under way --> Redis
+                                         ^                  |
+                                         '-- next, when all answers are in
 
-Whatever is written in one turn of the loop leaves as one pipeline, and what is
-written while a round trip is under way leaves with the next: under load the
-batches grow, a lone frame waits for nothing.
+Whatever is written in one turn of the loop leaves as one pipeline. Sound that is
+written while a round trip is under way leaves with the next: under load the batches
+grow, a lone frame waits for nothing. With hundreds of calls it gathers a little longer,
+since each pipeline wakes two processes. What somebody waits for (a question, a `clear`,
+a note) does not wait for that: it leaves at the end of its turn, and takes along
+what was written before it, so that all stays in order.
 
-When the connection breaks, the pipeline under way and all behind it are sent
+When the connection breaks, the pipelines under way and all behind them are sent
 again on the next one. So every command must be safe to send twice: entries
 carry ids of ours (Redis answers "equal or smaller" to the second), scripts
 number what they append.
@@ -29,14 +32,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from redis.exceptions import ResponseError
-
-from shared.bus.errors import BusDown, Refused
+from shared.bus.commands import Command, Entry, Hurried, Question, Repeated, expect_success
+from shared.bus.errors import BusDown
 from shared.bus.wire import DEADLINE_S, Answer, Argument, Connect, Wire, encode, keep_connected
-from shared.logs import Seldom
 
 log = logging.getLogger("bus")
-_seldom = Seldom(log)
 
 # Kept for a Redis that is away, of sound and of the rest each: two seconds of a hundred calls.
 BACKLOG_BYTES = 2 * 1024 * 1024
@@ -46,57 +46,11 @@ BACKLOG_BYTES = 2 * 1024 * 1024
 REPLAY_S = 2.0
 REPLAY_BYTES = 4 * 1024 * 1024
 
+# A shorter pause than this is none.
+SHORTEST_S = 0.001
 
-class _Command:
-    """One command under way, and who wants its answer."""
-
-    __slots__ = ("answer", "data")
-
-    is_sound = False
-    is_awaited = False
-    is_entry = False
-    repeats = False  # whether it may be sent again long after it was answered
-
-    def __init__(self, data: bytes, answer: Callable[[Answer], None]) -> None:
-        self.data = data
-        self.answer = answer
-
-
-class _Question(_Command):
-    __slots__ = ()
-    is_awaited = True
-
-
-class _Repeated(_Command):
-    __slots__ = ()
-    repeats = True
-
-
-class _Entry(_Repeated):
-    """An entry with an id of ours: Redis tells whether it had it."""
-
-    __slots__ = ()
-    is_entry = True
-
-
-class _Sound(_Entry):
-    __slots__ = ()
-    is_sound = True
-
-
-def expect_success(answer: Answer) -> None:
-    # "Equal or smaller than the top item": the entry had arrived before its connection broke.
-    if isinstance(answer, ResponseError) and "equal or smaller" not in str(answer):
-        _seldom.warning("redis refused a write", error=str(answer).partition(" ")[0])
-
-
-def _settle(waiting: asyncio.Future[Answer], answer: Answer) -> None:
-    if waiting.done():
-        return
-    if isinstance(answer, ResponseError):
-        waiting.set_exception(Refused(str(answer).partition(" ")[0]))
-    else:
-        waiting.set_result(answer)
+# Pipelines under way at once, at most: what is under way cannot be given up any more.
+AHEAD = 4
 
 
 class Link:
@@ -105,6 +59,7 @@ class Link:
     Args:
         greeting: What each new connection begins with.
         on_connect: Called when one has, to post what a new master may lack.
+        gather_s: For how long sound gathers after a round trip, at present.
     """
 
     def __init__(
@@ -112,13 +67,18 @@ class Link:
         connect: Connect,
         greeting: Iterable[tuple[Argument, ...]] = (),
         on_connect: Callable[[], None] = lambda: None,
+        gather_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._connect = connect
         self._greeting = [encode(command) for command in greeting]
         self._on_connect = on_connect
-        self._queue: deque[_Command] = deque()
+        self._gather_s = gather_s
+        self._waiting: list[Command] = []
+        self._waiting_bytes = 0
+        self._under_way: deque[list[Command]] = deque()
+        self._is_hurried = False  # whether something waits that must not wait for sound
+        self._is_held = False  # whether sound waits for what is under way, or gathers
         self._ready = asyncio.Event()
-        self._queue_bytes = 0
         self._check_at = BACKLOG_BYTES  # when next to look whether something is to be given up
         self._answered: deque[tuple[float, bytes, list[bool]]] = deque()
         self._answered_bytes = 0
@@ -140,12 +100,12 @@ class Link:
     @property
     def queued(self) -> int:
         """Commands that wait for their answers."""
-        return len(self._queue)
+        return len(self._waiting) + sum(map(len, self._under_way))
 
     @property
     def is_idle(self) -> bool:
         """Whether Redis has answered all that was written."""
-        return not self._queue
+        return not self._waiting and not self._under_way
 
     def post(
         self,
@@ -158,11 +118,15 @@ class Link:
         Args:
             repeats: Whether it may be sent again later, for a Redis that has forgotten it.
         """
-        self._put((_Repeated if repeats else _Command)(encode(command), answer))
+        self._put((Repeated if repeats else Command)(encode(command), answer))
 
-    def post_packed(self, command: bytes, *, sound: bool) -> None:
-        """Send a command that is encoded already and may be repeated; nobody needs its answer."""
-        self._put((_Sound if sound else _Entry)(command, expect_success))
+    def post_now(self, *command: Argument) -> None:
+        """Send a command that another process waits for, and that may be sent again later."""
+        self._put(Hurried(encode(command), expect_success))
+
+    def post_entry(self, command: bytes, kind: type[Entry]) -> None:
+        """Send an entry that is encoded already."""
+        self._put(kind(command, expect_success))
 
     async def ask(self, *command: Argument) -> Answer:
         """Send a command and wait for its answer.
@@ -172,8 +136,8 @@ class Link:
             BusDown: If no answer came within the deadline. The command may still take effect.
         """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        waiting = _Question(encode(command), partial(_settle, answer))
-        self._put(waiting)
+        question = Question(encode(command), answer)
+        self._put(question)
         try:
             async with asyncio.timeout(DEADLINE_S):
                 return await answer
@@ -181,16 +145,19 @@ class Link:
             raise BusDown("redis did not answer") from None
         finally:
             # Nobody waits any more: it must not take effect when Redis is back in an hour.
-            if waiting in self._queue:
-                self._queue.remove(waiting)
-                self._queue_bytes -= len(waiting.data)
+            if question in self._waiting:
+                self._waiting.remove(question)
+                self._waiting_bytes -= len(question.data)
 
-    def _put(self, command: _Command) -> None:
-        self._queue.append(command)
-        self._queue_bytes += len(command.data)
-        if self._queue_bytes > self._check_at:
+    def _put(self, command: Command) -> None:
+        self._waiting.append(command)
+        self._waiting_bytes += len(command.data)
+        if self._waiting_bytes > self._check_at:
             self._give_up()
-        self._ready.set()
+        if command.hurries:
+            self._is_hurried = True
+        if not self._is_held or (self._is_hurried and len(self._under_way) < AHEAD):
+            self._ready.set()
 
     def _give_up(self) -> None:
         """Drop the oldest sound, and the oldest of the rest, of which there is too much.
@@ -199,13 +166,13 @@ class Link:
         """
         self.sound_dropped += (sound := self._drop_oldest(sound=True))
         self.posts_dropped += (posts := self._drop_oldest(sound=False))
-        self._check_at = max(BACKLOG_BYTES, self._queue_bytes + BACKLOG_BYTES // 4)
+        self._check_at = max(BACKLOG_BYTES, self._waiting_bytes + BACKLOG_BYTES // 4)
         if (sound or posts) and not self._is_overfull:
             self._is_overfull = True
             log.warning("backlog full, the oldest is dropped")
 
     def _drop_oldest(self, *, sound: bool) -> int:
-        kind = [c for c in self._queue if not c.is_awaited and c.is_sound == sound]
+        kind = [c for c in self._waiting if not c.is_awaited and c.is_sound == sound]
         size = sum(len(command.data) for command in kind)
         if size <= BACKLOG_BYTES:
             return 0
@@ -214,9 +181,9 @@ class Link:
             if size <= BACKLOG_BYTES * 3 // 4:
                 break
             size -= len(command.data)
-            self._queue_bytes -= len(command.data)
+            self._waiting_bytes -= len(command.data)
             dropped.add(command)
-        self._queue = deque(command for command in self._queue if command not in dropped)
+        self._waiting = [command for command in self._waiting if command not in dropped]
         return len(dropped)
 
     async def run(self) -> None:
@@ -234,6 +201,15 @@ class Link:
             await self._pump(wire)
         finally:
             self.up_since = None
+            self._take_back()
+
+    def _take_back(self) -> None:
+        """What was not answered waits again, in its order, if it is wanted still."""
+        lost = [command for batch in self._under_way for command in batch if command.is_wanted]
+        self._under_way.clear()
+        self._waiting[:0] = lost
+        self._waiting_bytes += sum(len(command.data) for command in lost)
+        self._release()
 
     async def _repeat(self, wire: Wire) -> None:
         """Send again what was answered lately."""
@@ -253,15 +229,48 @@ class Link:
     async def _pump(self, wire: Wire) -> None:
         while True:
             await self._ready.wait()
-            # What is taken here stays at the head of the queue until it is answered:
-            # a broken connection needs no repair, only another one.
-            batch = list(self._queue)
-            pipeline = b"".join([command.data for command in batch])
-            answers = await wire.round_trip(pipeline, len(batch))
-            self._remember(batch, pipeline)
-            self._settle(batch, answers)
+            self._ready.clear()
+            wire.check()
+            if self._waiting:
+                self._send(wire)
 
-    def _remember(self, batch: list[_Command], pipeline: bytes) -> None:
+    def _send(self, wire: Wire) -> None:
+        batch, self._waiting = self._waiting, []
+        self._under_way.append(batch)
+        self._waiting_bytes = 0
+        self._is_hurried, self._is_held = False, True
+        pipeline = b"".join([command.data for command in batch])
+        wire.send(pipeline, len(batch), partial(self._take, batch, pipeline))
+
+    def _take(
+        self, batch: list[Command], pipeline: bytes, answers: list[Answer] | Exception
+    ) -> None:
+        if isinstance(answers, Exception):
+            self._ready.set()  # for the pump to see that the connection is lost
+            return
+        self._under_way.popleft()
+        self._remember(batch, pipeline)
+        for command, answer in zip(batch, answers, strict=True):
+            command.answer(answer)
+        if self._is_hurried:
+            self._ready.set()
+        if not self._under_way:
+            self._gather()
+
+    def _gather(self) -> None:
+        if (pause := self._gather_s()) < SHORTEST_S:
+            self._release()
+        else:
+            asyncio.get_running_loop().call_later(pause, self._release)
+
+    def _release(self) -> None:
+        """Sound may leave."""
+        if not self._under_way:
+            self._is_held = False
+            if self._waiting:
+                self._ready.set()
+
+    def _remember(self, batch: list[Command], pipeline: bytes) -> None:
         """Keep what was answered lately. While Redis is away it does not grow older."""
         lately = [command for command in batch if command.repeats]
         if len(lately) < len(batch):
@@ -273,13 +282,3 @@ class Link:
             self._answered_bytes += len(pipeline)
         while answered and (answered[0][0] < now - REPLAY_S or self._answered_bytes > REPLAY_BYTES):
             self._answered_bytes -= len(answered.popleft()[1])
-
-    def _settle(self, batch: list[_Command], answers: list[Answer]) -> None:
-        for command in batch:
-            if self._queue and self._queue[0] is command:
-                self._queue.popleft()
-                self._queue_bytes -= len(command.data)
-        if not self._queue:
-            self._ready.clear()
-        for command, answer in zip(batch, answers, strict=True):
-            command.answer(answer)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from shared import keys
+from shared.bus.commands import expect_success
 from shared.bus.errors import BusDown
-from shared.bus.link import Link, expect_success
+from shared.bus.link import Link
 from shared.bus.route import Route
 from shared.bus.scripts import ALL
 from shared.bus.wire import Answer, Argument
@@ -21,12 +22,20 @@ FLUSH_WITHIN_S = 1.0
 class Links:
     """The writing connections of one process. A command finds its own by the keys in it."""
 
-    def __init__(self, route: Route, lanes: int, on_connect: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        route: Route,
+        lanes: int,
+        on_connect: Callable[[], None],
+        gather_s: Callable[[], float],
+    ) -> None:
         tags = [keys.CALLS, *map(str, range(lanes))]
         if route.is_split:
-            self._links = {tag: Link(route.to(tag), _greeting(tag), on_connect) for tag in tags}
+            self._links = {
+                tag: Link(route.to(tag), _greeting(tag), on_connect, gather_s) for tag in tags
+            }
         else:
-            link = Link(route.to(keys.CALLS), _greeting(keys.CALLS), on_connect)
+            link = Link(route.to(keys.CALLS), _greeting(keys.CALLS), on_connect, gather_s)
             self._links = dict.fromkeys(tags, link)
 
     @property

@@ -6,9 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from shared import keys
+from shared.bus import commands
 from shared.bus.scripts import APPEND
 from shared.bus.wire import Answer, Argument, bulk
-from shared.messages import Audio
+from shared.messages import Audio, Clear
 from shared.record import ENTRIES, Entry
 from shared.vocabulary import Vocabulary
 
@@ -22,6 +23,12 @@ LIVE_TTL_S = 3600
 
 # Head, id, field and payload. Every entry has one field, without a name.
 XADD = b"%b$%d\r\n%b\r\n$0\r\n\r\n$%d\r\n%b\r\n"
+
+# How a message is sent, if not as any entry.
+KINDS: dict[type, type[commands.Entry]] = {
+    Audio: commands.Sound,
+    Clear: commands.HurriedEntry,
+}
 
 M = TypeVar("M")
 
@@ -41,9 +48,8 @@ class Outlet(Generic[M]):
     def send(self, entry_id: str, message: M) -> None:
         """Append one message. A second one with the same id is dropped by Redis."""
         id_, payload = entry_id.encode(), self._pack(message)
-        self._link.post_packed(
-            XADD % (self._head, len(id_), id_, len(payload), payload), sound=type(message) is Audio
-        )
+        entry = XADD % (self._head, len(id_), id_, len(payload), payload)
+        self._link.post_entry(entry, KINDS.get(type(message), commands.Entry))
         if self._is_new:
             self._is_new = False
             self._bus.keep(self.key)

@@ -14,8 +14,8 @@ from shared.bus import scripts
 from shared.bus.beats import SILENT_MS, beats_of
 from shared.bus.bus import Bus
 from shared.bus.callhash import call_in, described
+from shared.bus.commands import expect_success
 from shared.bus.errors import Refused
-from shared.bus.link import expect_success
 from shared.bus.outlet import LIVE_TTL_S
 from shared.bus.wire import Answer
 from shared.calls import DISPATCHES, Admission, Call, Claim, Outcome, Ringing, State

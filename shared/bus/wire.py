@@ -6,8 +6,11 @@ hundred is one write and, mostly, one read.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import hiredis
@@ -54,48 +57,72 @@ def bulk(part: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(part), part)
 
 
-class Wire(asyncio.Protocol):
-    """A connection that is read in bulk: the answers to a pipeline cost one read, not one each.
+Take = Callable[[list[Answer] | Exception], None]
+"""Takes the answers to a pipeline, errors among them, or why there will be none."""
 
-    One pipeline at a time: whoever has written one waits for all of its answers.
-    """
+
+@dataclass(frozen=True, slots=True)
+class _Pipeline:
+    """What is under way."""
+
+    count: int
+    take: Take
+    asked_at: float
+    deadline: asyncio.TimerHandle
+
+
+class Wire(asyncio.Protocol):
+    """A connection that is read in bulk: the answers to a pipeline cost one read, not one each."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._parser = hiredis.Reader(protocolError=RedisConnectionError, replyError=ResponseError)
         self._answers: list[Answer] = []
-        self._awaited = 0
-        self._whole: asyncio.Future[None] = self._loop.create_future()
+        self._under_way: deque[_Pipeline] = deque()
         self._loss: Exception | None = None
         self.is_proven = False
         """Whether a whole pipeline has been answered."""
-        self.asked_at: float | None = None
+
+    @property
+    def asked_at(self) -> float | None:
         """Loop time since when an answer is awaited; None while there is none to come."""
+        return self._under_way[0].asked_at if self._under_way else None
+
+    def check(self) -> None:
+        """Do nothing while it works.
+
+        Raises:
+            RedisError, OSError, TimeoutError: If the connection is of no use any more.
+        """
+        if self._loss:
+            raise self._loss
+
+    def send(self, pipeline: bytes, count: int, take: Take) -> None:
+        """Send so many commands, one or more; those before need not be answered yet.
+
+        Args:
+            take: Called once, as soon as the last answer is in or the connection is lost.
+
+        Raises:
+            RedisError, OSError, TimeoutError: If the connection is of no use any more.
+        """
+        self.check()
+        deadline = self._loop.call_later(DEADLINE_S, self._fail, TimeoutError("redis is silent"))
+        self._under_way.append(_Pipeline(count, take, self._loop.time(), deadline))
+        self._transport.write(pipeline)
 
     async def round_trip(self, pipeline: bytes, count: int) -> list[Answer]:
-        """Send so many commands and read an answer for each; errors are answers, too.
+        """Send so many commands and wait for an answer to each; errors are answers, too.
 
         Raises:
             RedisError, OSError, TimeoutError: If the connection is of no use any more.
         """
         if not count:
             return []
-        if self._loss:
-            raise self._loss
-        self._answers, self._awaited = [], count
-        self._whole = self._loop.create_future()
-        self.asked_at = self._loop.time()
-        deadline = self._loop.call_later(DEADLINE_S, self._fail, TimeoutError("redis is silent"))
-        try:
-            self._transport.write(pipeline)
-            await self._whole
-        finally:
-            deadline.cancel()
-        self.asked_at = None
-        self.is_proven = True
-        answers, self._answers = self._answers, []
-        return answers
+        answers: asyncio.Future[list[Answer]] = self._loop.create_future()
+        self.send(pipeline, count, partial(_settle, answers))
+        return await answers
 
     async def ask(self, *command: Argument) -> Answer:
         """Send one command. Raises: RedisError, OSError, TimeoutError."""
@@ -118,9 +145,15 @@ class Wire(asyncio.Protocol):
                 answers.append(answer)
         except RedisError as exc:
             self._fail(exc)
-            return
-        if len(answers) >= self._awaited and not self._whole.done():
-            self._whole.set_result(None)
+        while self._under_way and len(self._answers) >= self._under_way[0].count:
+            self._finish(self._under_way.popleft())
+
+    def _finish(self, pipeline: _Pipeline) -> None:
+        pipeline.deadline.cancel()
+        self.is_proven = True
+        answers, self._answers = self._answers, self._answers[pipeline.count :]
+        del answers[pipeline.count :]
+        pipeline.take(answers)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(exc or RedisConnectionError("closed"))
@@ -128,8 +161,19 @@ class Wire(asyncio.Protocol):
     def _fail(self, exc: Exception) -> None:
         """The connection is of no use any more; the first reason counts."""
         self._loss = self._loss or exc
-        if self.asked_at is not None and not self._whole.done():
-            self._whole.set_exception(self._loss)
+        while self._under_way:
+            pipeline = self._under_way.popleft()
+            pipeline.deadline.cancel()
+            pipeline.take(self._loss)
+
+
+def _settle(waiting: asyncio.Future[list[Answer]], answers: list[Answer] | Exception) -> None:
+    if waiting.done():
+        return
+    if isinstance(answers, Exception):
+        waiting.set_exception(answers)
+    else:
+        waiting.set_result(answers)
 
 
 Connect = Callable[[], AbstractAsyncContextManager[Wire]]

@@ -131,7 +131,7 @@ async def test_notes_reach_the_process_they_are_for(redis: str) -> None:
 async def test_an_inbox_that_nobody_reads_does_not_grow_for_ever(
     redis: str, peek: Peek, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_module, "INBOX_LENGTH", 100)
+    monkeypatch.setattr(bus_module, "BOUNDS", ("MAXLEN", "~", 100))
     async with opened(redis) as bus:
         for _ in range(1000):
             bus.note("gone", "CA1", Dispatched())

@@ -63,3 +63,10 @@ def test_an_unreadable_note_is_passed_over(caplog: pytest.LogCaptureFixture) -> 
 
     assert got == [ATTACH]
     assert [record.message for record in caplog.records] == ["unreadable note"]
+
+
+def test_an_entry_that_only_ends_the_reading_is_no_note(caplog: pytest.LogCaptureFixture) -> None:
+    got: list[Note] = []
+    Inbox(got.append).read([(b"1-0", (b"", b""))])
+
+    assert (got, caplog.records) == ([], [])

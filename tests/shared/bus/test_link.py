@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from redis.exceptions import ResponseError
 
-from shared.bus import BusDown, Refused
+from shared.bus import BusDown, Refused, commands
 from shared.bus import link as link_module
 from shared.bus import wire as wire_module
-from shared.bus.link import Link
+from shared.bus.link import AHEAD, Link
 from shared.bus.scripts import ALL, APPEND
 from shared.bus.wire import Answer, encode
 from shared.logs import Seldom
@@ -83,7 +85,7 @@ async def test_posted_answers_come_in_order(redis: str) -> None:
 async def test_refused_writes_are_warned_of_but_not_each_and_not_with_what_they_wrote(
     redis: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_module, "_seldom", Seldom(link_module.log))
+    monkeypatch.setattr(commands, "_seldom", Seldom(commands.log))
     link = Link(connector(redis))
     async with running(link):
         for _ in range(500):
@@ -149,6 +151,159 @@ async def test_a_lone_command_waits_for_nothing(redis: str) -> None:
             took.append(loop.time() - start)
 
     assert min(took) < 0.005
+
+
+# -- what hurries, and what gathers ---------------------------------------------------
+
+
+class Slow:
+    """A Redis that answers when told, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.said = b""
+        self.came = 0
+        self._writer: asyncio.StreamWriter
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writer, self.said = writer, b""
+        self.came += 1
+        while data := await reader.read(65536):
+            self.said += data
+            self.answer(data.count(b"SETINFO"))  # what the client library says of itself
+        writer.close()
+
+    def answer(self, count: int = 1) -> None:
+        self._writer.write(b"+OK\r\n" * count)
+
+    def hang_up(self) -> None:
+        self._writer.close()
+
+    @asynccontextmanager
+    async def there(self) -> AsyncIterator[None]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        try:
+            yield
+        finally:
+            server.close()
+
+
+def entry(word: str, kind: type[commands.Entry]) -> tuple[bytes, type[commands.Entry]]:
+    return encode(("XADD", word)), kind
+
+
+@pytest.fixture
+async def slow() -> AsyncIterator[Slow]:
+    slow = Slow()
+    async with slow.there():
+        yield slow
+
+
+async def sent(slow: Slow, *words: bytes) -> list[bytes]:
+    """The words that were sent, in their order, once all of them were."""
+    await until(lambda: all(word in slow.said for word in words))
+    return sorted((word for word in words), key=slow.said.index)
+
+
+async def test_sound_waits_for_the_round_trip_under_way(slow: Slow) -> None:
+    link = Link(connector(slow.url))
+    async with running(link):
+        link.post_entry(*entry("first", commands.Sound))
+        await sent(slow, b"first")
+        link.post_entry(*entry("second", commands.Sound))
+        link.post("SET", "third")
+        await asyncio.sleep(0.02)
+        assert b"second" not in slow.said
+
+        slow.answer()
+        assert await sent(slow, b"third", b"second") == [b"second", b"third"]
+
+
+@pytest.mark.parametrize("hurry", ["question", "note", "clear"])
+async def test_what_somebody_waits_for_leaves_at_once_and_takes_along_what_was_before(
+    slow: Slow, hurry: str
+) -> None:
+    link = Link(connector(slow.url))
+    async with running(link):
+        link.post_entry(*entry("first", commands.Sound))
+        await sent(slow, b"first")
+        link.post_entry(*entry("second", commands.Sound))
+        match hurry:
+            case "question":
+                asked = asyncio.create_task(link.ask("GET", "hurried"))
+            case "note":
+                link.post_now("XADD", "hurried")
+            case _:
+                link.post_entry(*entry("hurried", commands.HurriedEntry))
+        assert await sent(slow, b"hurried", b"second") == [b"second", b"hurried"]
+        slow.answer(3)
+        await until(lambda: link.is_idle)
+
+    if hurry == "question":
+        assert await asked == b"OK"
+
+
+async def test_a_redis_that_does_not_answer_is_not_hurried_for_ever(slow: Slow) -> None:
+    link = Link(connector(slow.url))
+    async with running(link):
+        for number in range(AHEAD):
+            link.post_now("SET", f"n{number}")
+            await sent(slow, b"n%d" % number)
+        for _ in range(10):
+            link.post_now("SET", "more")
+            await asyncio.sleep(0.002)
+        assert b"more" not in slow.said
+        slow.answer(AHEAD)
+        await until(lambda: slow.said.count(b"more") == 10)
+        slow.answer(10)
+        await until(lambda: link.is_idle)
+
+
+async def test_sound_gathers_after_a_round_trip_and_nothing_else_does(slow: Slow) -> None:
+    link = Link(connector(slow.url), gather_s=lambda: 0.1)
+    loop = asyncio.get_running_loop()
+    async with running(link):
+        link.post_entry(*entry("first", commands.Sound))
+        await sent(slow, b"first")
+        slow.answer()
+        await until(lambda: link.is_idle)
+        began = loop.time()
+        link.post_entry(*entry("second", commands.Sound))
+        await sent(slow, b"second")
+        took = loop.time() - began
+        slow.answer()
+        await until(lambda: link.is_idle)
+        began = loop.time()
+        link.post_now("SET", "hurried")
+        await sent(slow, b"hurried")
+        took_hurried = loop.time() - began
+
+    assert took > 0.08
+    assert took_hurried < 0.05
+
+
+async def test_all_that_was_under_way_is_sent_again_in_its_order_if_it_is_wanted(
+    slow: Slow,
+) -> None:
+    link = Link(connector(slow.url))
+    async with running(link):
+        given_up = asyncio.create_task(link.ask("GET", "given-up"))
+        await sent(slow, b"given-up")
+        link.post_now("SET", "one")
+        await sent(slow, b"one")
+        link.post_entry(*entry("two", commands.Sound))
+        link.post_now("SET", "three")
+        await sent(slow, b"three")
+        link.post_entry(*entry("four", commands.Sound))
+        given_up.cancel()
+        await asyncio.sleep(0)
+        slow.hang_up()
+        await until(lambda: slow.came == 2)
+
+        order = [b"one", b"two", b"three", b"four"]
+        assert await sent(slow, *reversed(order)) == order
+        assert b"given-up" not in slow.said
 
 
 # -- a connection that breaks --------------------------------------------------------
@@ -268,7 +423,7 @@ async def test_sound_is_dropped_oldest_first_and_words_are_kept(
     monkeypatch.setattr(link_module, "BACKLOG_BYTES", 30 * size)
     link = Link(connector(server.url))
     for number in range(100, 150):
-        link.post_packed(encode(("XADD", "s", f"{number}-0", "v", number)), sound=True)
+        link.post_entry(encode(("XADD", "s", f"{number}-0", "v", number)), commands.Sound)
     for number in range(10, 40):
         link.post("XADD", "log", f"{number}-0", "v", f"{number}")
     async with running(link):
@@ -291,7 +446,7 @@ async def test_the_rest_is_bounded_too_and_whoever_waits_is_served(
     link = Link(connector(server.url))
     asked = asyncio.create_task(link.ask("XLEN", "log"))
     await asyncio.sleep(0)
-    link.post_packed(encode(("XADD", "s", "1-0", "v", "sound")), sound=True)
+    link.post_entry(encode(("XADD", "s", "1-0", "v", "sound")), commands.Sound)
     for number in range(100, 500):
         link.post("XADD", "log", f"{number}-0", "v", f"{number}")
     async with running(link):
@@ -313,7 +468,7 @@ async def test_sound_that_arrived_makes_room_again(
     link = Link(connector(redis))
     async with running(link):
         for number in range(1, 50):
-            link.post_packed(encode(("XADD", "s", f"{number}-0", "v", "sound")), sound=True)
+            link.post_entry(encode(("XADD", "s", f"{number}-0", "v", "sound")), commands.Sound)
             await link.ask("PING")
 
         assert link.sound_dropped == 0
@@ -329,7 +484,7 @@ async def test_sound_dropped_under_way_does_not_upset_the_queue(
         await link.ask("PING")
         server.pause()
         for number in range(1, 50):
-            link.post_packed(encode(("XADD", "s", f"{number}-0", "v", bytes(100))), sound=True)
+            link.post_entry(encode(("XADD", "s", f"{number}-0", "v", bytes(100))), commands.Sound)
             link.post("RPUSH", "words", number)
             await asyncio.sleep(0)
         server.resume()

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import orjson
 import uvloop
 
-from sim.load import guests
+from sim.load import guests, stamped
 from sim.load.agent import House, server
 from sim.load.call import Call, Tally
 from sim.load.pacer import Pacer
@@ -120,10 +120,13 @@ class Generator:
         url = urlsplit(self.plan.streams[number % len(self.plan.streams)])
         phone = Phone(call, self.tally, url.path, parameters)
         self.phones.append(phone)
-        loop = asyncio.get_running_loop()
+        host, port = url.hostname or "", url.port or 80
         try:
             async with asyncio.timeout(CONNECT_WITHIN_S):
-                await loop.create_connection(lambda: phone, url.hostname or "", url.port or 80)
+                if is_late:
+                    await stamped.connect(phone, host, port)
+                else:
+                    await asyncio.get_running_loop().create_connection(lambda: phone, host, port)
                 await phone.started
         except (OSError, TimeoutError) as exc:
             phone.fail(type(exc).__name__)

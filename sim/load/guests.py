@@ -4,6 +4,9 @@ Guests come one at a time, half of them by a webhook, as with `<Connect action>`
 ready before their socket comes. Of others' frames that arrive in the quarter of a second from each
 ringing, coming and going, the slowest is held against the slowest in the quarter just before, in
 which nothing happened. On a noisy machine one such pair says little; their median tells.
+
+What a guest hears is timed by the kernel's clock, when it comes to his socket: that this process
+has hundreds of other calls to see to first is no wait of his.
 """
 
 import asyncio

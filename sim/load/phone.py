@@ -45,6 +45,7 @@ class Phone(Peer):
         self.call_sid = sid("CA", call.number)
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.Event()
+        self.read_at: float | None = None
         self.is_silent = False
         """Set to send no more frames; the socket stays."""
         self._tally = tally
@@ -105,7 +106,7 @@ class Phone(Peer):
             self.send(TEXT, orjson.dumps(stop))
 
     def on_text(self, payload: bytes) -> None:
-        now = clock()
+        now = self.read_at or clock()
         message: dict[str, Any] = orjson.loads(payload)
         match message["event"]:
             case "media":

@@ -154,13 +154,16 @@ def test_guests_are_held_to_what_they_and_others_had_to_wait() -> None:
         "join_webhook_echo": Spread(5, 15.0, 20.0, 20.0, 20.0),
         "others_extra_at_join": Spread(15, -2.0, 40.0, 50.0, 50.0),
         "others_extra_at_leave": Spread(10, 21.0, 40.0, 50.0, 50.0),
+        "round_trip": Spread(1000, 8.0, 30.0, 40.0, 50.0),
     }
     talk = result(profile="talk", calls=200, spreads=guests)
     echo = result(calls=200, spreads=guests)
     verdicts = {each.what: each for each in judge([[talk], [echo]], edge_ready_s=0.1)}
 
     assert verdicts["guest's greeting by webhook, 200 calls, talk"].reached == "30 ms"
-    assert verdicts["guest's first echo by webhook, 200 calls, echo"].is_met
+    assert not verdicts["guest's greeting by webhook, 200 calls, echo"].is_met
+    beyond = verdicts["guest's first echo beyond all calls' round trip, 200 calls"]
+    assert (beyond.reached, beyond.is_met) == ("12 ms", True)
     assert not verdicts["others' extra delay by a guest, 200 calls, talk"].is_met
 
 

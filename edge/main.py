@@ -31,9 +31,9 @@ from shared.settings import BadSetting, Settings, read
 
 log = logging.getLogger("edge")
 
-# Frames of hundreds of callers gather for so long before they are written together: the worker
-# reads no more often.
-PAUSES = Pauses(writing=0.010)
+# With hundreds of calls: frames of all callers gather, and are written together. The worker reads
+# them less often than that.
+PAUSES = Pauses(writing=0.020)
 
 # A socket that is closed makes Twilio ask `/twilio/after`. Somebody must be there to answer.
 ASKS_WITHIN_S = 2.0

@@ -64,7 +64,7 @@ SPREAD_S = 0.01
 # Between two reads with hundreds of calls: each brings a frame of every call, or two, and what is
 # read together goes out together. The caller's frames may wait for so long: it is the agent's way
 # to the phone on which a `clear` must not.
-PAUSES = Pauses(reading=0.020)
+PAUSES = Pauses(reading=0.040)
 
 
 class Worker:

@@ -37,9 +37,6 @@ KEEP_EVERY_S = 60.0
 # Notes are read within milliseconds; this many unread ones mean a process that is gone.
 BOUNDS = ("MAXLEN", "~", 1000)
 
-# So many calls are written as they come: a pause would add to the round trip, and save little.
-FEW = 50
-
 M = TypeVar("M")
 
 
@@ -93,7 +90,7 @@ class Bus:
         return self.link.up_since
 
     def _gather_s(self) -> float:
-        return pause_s(sum(reader.streams for reader in self._readers) - FEW, self._pauses.writing)
+        return pause_s(sum(reader.streams for reader in self._readers), self._pauses.writing)
 
     def lane_of(self, call_sid: str) -> int:
         return keys.lane_of(call_sid, len(self._readers))

@@ -36,7 +36,7 @@ XREAD_PARTS = len(_XREAD)
 # hundreds of calls, a `clear` or a call that joins does not wait for all of their frames.
 AT_ONCE = 16
 
-# With so many streams a pause between two reads is as long as it may be; with a tenth, a tenth.
+# With so many streams a pause is as long as it may be; with half of them, a quarter of it.
 PAUSE_STREAMS = 200
 
 Entries = Sequence[tuple[bytes, Sequence[bytes]]]
@@ -48,10 +48,10 @@ Sink = Callable[[Entries], None]
 def pause_s(streams: int, longest: float) -> float:
     """How long to let entries gather before the next read or pipeline.
 
-    Each wakes two processes, so under load fewer and fuller reads cost a fraction; a few calls
-    are read as they come.
+    Each wakes two processes, and what comes together goes on together, so under load fewer and
+    fuller ones cost a fraction; a few calls are read and written as they come.
     """
-    return longest * min(1.0, max(0, streams) / PAUSE_STREAMS)
+    return longest * min(1.0, (streams / PAUSE_STREAMS) ** 2)
 
 
 class _Stream:

@@ -53,7 +53,11 @@ async def test_a_stream_is_read_once_and_in_order_when_its_call_is_no_news_any_m
 async def test_a_call_that_comes_does_not_wait_for_the_crowd(
     redis: str, peek: Peek, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader, crowd, guest = reader_of(redis, peek, pause=LONG_S * PAUSE_STREAMS / 10), Heap(), Heap()
+    reader, crowd, guest = (
+        reader_of(redis, peek, pause=LONG_S * (PAUSE_STREAMS / 10) ** 2),
+        Heap(),
+        Heap(),
+    )
     monkeypatch.setattr(reader_module, "NEW_S", 0.0)
     for number in range(10):
         reader.follow(f"s{number}", crowd)
@@ -78,7 +82,7 @@ async def test_a_note_does_not_wait_for_the_crowd(
 ) -> None:
     monkeypatch.setattr(reader_module, "NEW_S", 0.0)
     notes, crowd = Heap(), Heap()
-    wait = LONG_S * PAUSE_STREAMS / 10
+    wait = LONG_S * (PAUSE_STREAMS / 10) ** 2
     reader = Reader(connector(redis), INBOX, notes, WAKE, lambda _: None, lambda: None, wait)
     for number in range(10):
         reader.follow(f"s{number}", crowd)

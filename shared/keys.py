@@ -13,8 +13,9 @@ lies in one slot.
     {lane}:log:<CallSid>       stream: the conversation log
     {lane}:up:<StreamSid>      stream, ids <sequenceNumber>-0: caller to agent
     {lane}:down:<StreamSid>    stream, ids <epoch>-<n>: agent to caller
-    {lane}:inbox:<process>     stream: notes to one process, each named "writer number"
-    {lane}:wake:<process>      stream: ends that process's blocking read, for a stream to join it
+    {lane}:inbox:<process>     stream: notes to one process, each named "writer number"; an empty
+                               entry of its own ends its blocking read, for a stream to join it
+    {lane}:wake:<process>      stream: does the same for its other blocking read
 """
 
 from zlib import crc32

@@ -19,7 +19,7 @@ from shared.bus.bus import Bus
 from shared.bus.callhash import call_of
 from shared.bus.errors import BusDown, Refused
 from shared.bus.registry import Registry
-from shared.bus.wire import Answer
+from shared.bus.wire import Answer, code_of
 from shared.calls import Call
 from shared.messages import DOWN, UP, Down, Up
 from shared.record import ENTRIES, Attached, Entry, Over
@@ -175,7 +175,7 @@ class Archive:
                 self._bus.link.post("XADD", name, entry_id, "", message, answer=note)
             await self._bus.link.ask("EXPIRE", name, HALF_TTL_S)
             if refused:
-                raise Refused(str(refused[0]).partition(" ")[0])
+                raise Refused(code_of(refused[0]))
 
     async def delete(self, call_sid: str) -> bool:
         """Forget a call, all of it, now. Returns whether there was anything."""

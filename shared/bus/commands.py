@@ -8,7 +8,7 @@ from functools import partial
 from redis.exceptions import ResponseError
 
 from shared.bus.errors import Refused
-from shared.bus.wire import Answer
+from shared.bus.wire import Answer, code_of, settle
 from shared.logs import Seldom
 
 log = logging.getLogger("bus")
@@ -42,7 +42,7 @@ class Question(Command):
     hurries = True
 
     def __init__(self, data: bytes, asked: asyncio.Future[Answer]) -> None:
-        super().__init__(data, partial(_settle, asked))
+        super().__init__(data, partial(_reply, asked))
         self._asked = asked
 
     @property
@@ -80,13 +80,8 @@ class HurriedEntry(Entry):
 def expect_success(answer: Answer) -> None:
     # "Equal or smaller than the top item": the entry had arrived before its connection broke.
     if isinstance(answer, ResponseError) and "equal or smaller" not in str(answer):
-        _seldom.warning("redis refused a write", error=str(answer).partition(" ")[0])
+        _seldom.warning("redis refused a write", error=code_of(answer))
 
 
-def _settle(waiting: asyncio.Future[Answer], answer: Answer) -> None:
-    if waiting.done():
-        return
-    if isinstance(answer, ResponseError):
-        waiting.set_exception(Refused(str(answer).partition(" ")[0]))
-    else:
-        waiting.set_result(answer)
+def _reply(asked: asyncio.Future[Answer], answer: Answer) -> None:
+    settle(asked, Refused(code_of(answer)) if isinstance(answer, ResponseError) else answer)

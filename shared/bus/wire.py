@@ -57,6 +57,11 @@ def bulk(part: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(part), part)
 
 
+def code_of(error: ResponseError) -> str:
+    """What kind of error it is. The rest of it may quote what was written."""
+    return str(error).partition(" ")[0]
+
+
 Take = Callable[[list[Answer] | Exception], None]
 """Takes the answers to a pipeline, errors among them, or why there will be none."""
 
@@ -121,7 +126,7 @@ class Wire(asyncio.Protocol):
         if not count:
             return []
         answers: asyncio.Future[list[Answer]] = self._loop.create_future()
-        self.send(pipeline, count, partial(_settle, answers))
+        self.send(pipeline, count, partial(settle, answers))
         return await answers
 
     async def ask(self, *command: Argument) -> Answer:
@@ -141,7 +146,7 @@ class Wire(asyncio.Protocol):
         try:
             while (answer := self._parser.gets()) is not False:
                 if isinstance(answer, ResponseError) and str(answer).startswith(NOT_OURS):
-                    raise RedisConnectionError(str(answer).partition(" ")[0])
+                    raise RedisConnectionError(code_of(answer))
                 answers.append(answer)
         except RedisError as exc:
             self._fail(exc)
@@ -151,8 +156,8 @@ class Wire(asyncio.Protocol):
     def _finish(self, pipeline: _Pipeline) -> None:
         pipeline.deadline.cancel()
         self.is_proven = True
-        answers, self._answers = self._answers, self._answers[pipeline.count :]
-        del answers[pipeline.count :]
+        count = pipeline.count
+        answers, self._answers = self._answers[:count], self._answers[count:]
         pipeline.take(answers)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -167,13 +172,14 @@ class Wire(asyncio.Protocol):
             pipeline.take(self._loss)
 
 
-def _settle(waiting: asyncio.Future[list[Answer]], answers: list[Answer] | Exception) -> None:
+def settle(waiting: asyncio.Future[Any], outcome: Any) -> None:
+    """Give whoever waits what came, or raise it to him if it is an exception; if he waits still."""
     if waiting.done():
         return
-    if isinstance(answers, Exception):
-        waiting.set_exception(answers)
+    if isinstance(outcome, Exception):
+        waiting.set_exception(outcome)
     else:
-        waiting.set_result(answers)
+        waiting.set_result(outcome)
 
 
 Connect = Callable[[], AbstractAsyncContextManager[Wire]]

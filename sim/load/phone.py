@@ -45,7 +45,6 @@ class Phone(Peer):
         self.call_sid = sid("CA", call.number)
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.Event()
-        self.read_at: float | None = None
         self.is_silent = False
         """Set to send no more frames; the socket stays."""
         self._tally = tally

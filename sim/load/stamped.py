@@ -11,7 +11,8 @@ import struct
 import time
 from contextlib import suppress
 from time import perf_counter as clock
-from typing import Protocol
+
+from sim.load.websocket import Peer
 
 SO_TIMESTAMPNS = 35
 """Linux; Python 3.11 has no name for it."""
@@ -20,19 +21,8 @@ _TIMESPEC = struct.Struct("@qq")
 _READ_BYTES = 65536
 
 
-class Reader(Protocol):
-    """Who reads from such a socket."""
-
-    read_at: float | None
-    """When what is being read had come, by `perf_counter`."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
-    def data_received(self, data: bytes) -> None: ...
-    def connection_lost(self, exc: Exception | None) -> None: ...
-
-
-async def connect(reader: Reader, host: str, port: int) -> None:
-    """Connect a reader. Raises: OSError."""
+async def connect(peer: Peer, host: str, port: int) -> None:
+    """Connect this end, which is told in `read_at` when what it reads had come. Raises: OSError."""
     loop = asyncio.get_running_loop()
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setblocking(False)
@@ -43,22 +33,20 @@ async def connect(reader: Reader, host: str, port: int) -> None:
     except BaseException:
         sock.close()
         raise
-    _Transport(loop, sock, reader)
+    _Transport(loop, sock, peer)
 
 
 class _Transport(asyncio.Transport):
     """As much of one as our ends of sockets use."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, reader: Reader
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, peer: Peer) -> None:
         super().__init__()
         self._loop = loop
         self._sock = sock
-        self._reader = reader
+        self._peer = peer
         self._is_closing = False
         loop.add_reader(sock, self._read)
-        reader.connection_made(self)
+        peer.connection_made(self)
 
     def _read(self) -> None:
         try:
@@ -69,9 +57,9 @@ class _Transport(asyncio.Transport):
         if not data:
             self._lose(None)
             return
-        self._reader.read_at = _moment(ancillary)
-        self._reader.data_received(data)
-        self._reader.read_at = None
+        self._peer.read_at = _moment(ancillary)
+        self._peer.data_received(data)
+        self._peer.read_at = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send it now. A peer that has left so much unread that it does not fit is given up."""
@@ -97,7 +85,7 @@ class _Transport(asyncio.Transport):
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
-        self._loop.call_soon(self._reader.connection_lost, exc)
+        self._loop.call_soon(self._peer.connection_lost, exc)
 
 
 def _moment(ancillary: list[tuple[int, int, bytes]]) -> float:

@@ -82,6 +82,8 @@ class Peer(asyncio.Protocol):
     def __init__(self) -> None:
         self._rest = b""
         self.is_open = False
+        self.read_at: float | None = None
+        """When what is being read had come, by `perf_counter`, if the socket tells."""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

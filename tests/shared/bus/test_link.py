@@ -203,7 +203,7 @@ async def slow() -> AsyncIterator[Slow]:
 async def sent(slow: Slow, *words: bytes) -> list[bytes]:
     """The words that were sent, in their order, once all of them were."""
     await until(lambda: all(word in slow.said for word in words))
-    return sorted((word for word in words), key=slow.said.index)
+    return sorted(words, key=slow.said.index)
 
 
 async def test_sound_waits_for_the_round_trip_under_way(slow: Slow) -> None:

@@ -1,7 +1,6 @@
 """Notes and new calls are read beside the crowd, and a stream's entries come once through both."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -17,13 +16,18 @@ LONG_S = 60.0
 """Longer than a test."""
 
 
-def reader_of(
-    url: str, client: Peek, *, pause: float = 0.0, on_loss: Callable[[], None] = lambda: None
-) -> Reader:
+CROWD = 10
+"""Streams."""
+
+PAUSE_S = LONG_S * (PAUSE_STREAMS / CROWD) ** 2
+"""With it, reads of such a crowd pause for longer than a test."""
+
+
+def reader_of(url: str, client: Peek, *, notes: Heap | None = None, pause: float = 0.0) -> Reader:
     def wake(key: str) -> None:
         client("XADD", key, "*", "", "")
 
-    return Reader(connector(url), INBOX, Heap(), WAKE, wake, on_loss, pause)
+    return Reader(connector(url), INBOX, notes or Heap(), WAKE, wake, lambda: None, pause)
 
 
 @pytest.fixture
@@ -53,13 +57,10 @@ async def test_a_stream_is_read_once_and_in_order_when_its_call_is_no_news_any_m
 async def test_a_call_that_comes_does_not_wait_for_the_crowd(
     redis: str, peek: Peek, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader, crowd, guest = (
-        reader_of(redis, peek, pause=LONG_S * (PAUSE_STREAMS / 10) ** 2),
-        Heap(),
-        Heap(),
-    )
+    crowd, guest = Heap(), Heap()
+    reader = reader_of(redis, peek, pause=PAUSE_S)
     monkeypatch.setattr(reader_module, "NEW_S", 0.0)
-    for number in range(10):
+    for number in range(CROWD):
         reader.follow(f"s{number}", crowd)
     async with running(reader):
         await until(lambda: reader.is_up)
@@ -82,9 +83,8 @@ async def test_a_note_does_not_wait_for_the_crowd(
 ) -> None:
     monkeypatch.setattr(reader_module, "NEW_S", 0.0)
     notes, crowd = Heap(), Heap()
-    wait = LONG_S * (PAUSE_STREAMS / 10) ** 2
-    reader = Reader(connector(redis), INBOX, notes, WAKE, lambda _: None, lambda: None, wait)
-    for number in range(10):
+    reader = reader_of(redis, peek, notes=notes, pause=PAUSE_S)
+    for number in range(CROWD):
         reader.follow(f"s{number}", crowd)
     await asyncio.sleep(0.01)
     async with running(reader):

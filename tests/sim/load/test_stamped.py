@@ -7,20 +7,21 @@ from time import perf_counter as clock
 
 import pytest
 
-from sim.load import stamped
+from sim.load import stamped, websocket
 from tests.shared.bus.help import until
 
 
-class End:
+class End(websocket.Peer):
     """Keeps what it reads, and when that had come."""
 
     def __init__(self) -> None:
-        self.read_at: float | None = None
+        super().__init__()
         self.got: list[tuple[bytes, float | None]] = []
         self.transport: asyncio.Transport
         self.losses: list[Exception | None] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 

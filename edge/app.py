@@ -110,9 +110,11 @@ class Face:
             call = await registry.call(call_sid)
             if call and call.tokens:
                 token = call.tokens[0]
-                registry.renew_token(call_sid, token, self.desk.token_s(ringing.notice_s))
+                await registry.door.renew_token(
+                    call_sid, token, self.desk.token_s(ringing.notice_s)
+                )
             else:
-                await registry.add_token(call_sid, token, self.desk.token_s(ringing.notice_s))
+                await registry.door.add_token(call_sid, token, self.desk.token_s(ringing.notice_s))
         return _xml(twiml.connect(self._stream_url(request), {"token": token}, notice))
 
     async def after(self, request: Request, form: Form) -> Response:
@@ -130,7 +132,7 @@ class Face:
             await self._hang_up(call_sid, Cause.PHONE_LOST)
             return _xml(self.answers.fallback)
         token = secrets.token_urlsafe(16)
-        await self.desk.registry.add_token(call_sid, token, self.desk.token_s())
+        await self.desk.registry.door.add_token(call_sid, token, self.desk.token_s())
         log.info("phone asked back", extra={"call_sid": call_sid})
         return _xml(twiml.connect(self._stream_url(request), {"token": token}))
 

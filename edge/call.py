@@ -22,7 +22,7 @@ from contextlib import suppress
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge import hold, twilio
-from edge.desk import Admitted, Desk
+from edge.desk import Desk
 from edge.server import CLOSE_WITHIN_S, PhoneWire
 from shared.bulkhead import bulkhead
 from shared.bus import BusError, Outlet
@@ -31,7 +31,6 @@ from shared.causes import Cause
 from shared.lines import sound_of
 from shared.logs import place
 from shared.messages import (
-    Attach,
     Audio,
     Clear,
     Detached,
@@ -46,7 +45,7 @@ from shared.messages import (
     Up,
     drop_stale,
 )
-from shared.record import Attached, Lost, Trouble
+from shared.record import Lost, Trouble
 from shared.vocabulary import BadMessage
 
 log = logging.getLogger("edge")
@@ -106,6 +105,7 @@ class PhoneCall:
         self._next_leaving = 0.0
         self._pumps: asyncio.TaskGroup
         self._rubbish = 0
+        self._early: list[Down] = []
         self._queue: list[Down] = []
         self._sent = 0
         self._wire = PhoneWire.of(socket.scope)
@@ -131,15 +131,9 @@ class PhoneCall:
         except (TimeoutError, WebSocketDisconnect, _Over):
             self._desk.counts.sockets_unstarted += 1
             return await self._refuse()
-        try:
-            admitted = await self._desk.admit(started)
-        except BusError as exc:
-            self._desk.counts.bus_away += 1
-            log.warning("call not admitted", extra={"reason": type(exc).__name__})
-            admitted = None
-        if admitted is None:
+        if (ringing := await self._admit(started)) is None:
             return await self._refuse()
-        return await self._serve(started, admitted)
+        return await self._serve(started, ringing)
 
     async def _refuse(self) -> str:
         await self._close(REFUSED)
@@ -153,21 +147,37 @@ class PhoneCall:
             if isinstance(message, twilio.Started):
                 return message
 
+    async def _admit(self, started: twilio.Started) -> Ringing | None:
+        """The call that it has now, or None. Listens for the owner before he can know of it."""
+        bus, call_sid, stream_sid = self._desk.bus, started.call_sid, started.stream_sid
+        if bus.follows_down(call_sid, stream_sid):
+            self._desk.refused_second()
+            return None
+        ringing = None
+        bus.follow_down(call_sid, stream_sid, self._take)
+        try:
+            ringing = await self._desk.admit(started)
+        except BusError as exc:
+            self._desk.counts.bus_away += 1
+            log.warning("call not admitted", extra={"reason": type(exc).__name__})
+        finally:
+            if ringing is None:
+                bus.unfollow_down(call_sid, stream_sid)
+        return ringing
+
     # -- the call -------------------------------------------------------------
 
-    async def _serve(self, started: twilio.Started, admitted: Admitted) -> str:
+    async def _serve(self, started: twilio.Started, ringing: Ringing) -> str:
         call_sid, stream_sid = started.call_sid, started.stream_sid
         extra = {"call_sid": call_sid, "stream_sid": stream_sid}
         bus, now = self._desk.bus, asyncio.get_running_loop().time()
         self._up = bus.up(call_sid, stream_sid)
         self._writer = twilio.Writer(stream_sid)
-        self._ringing, self._call_sid, self._stream_sid = admitted.ringing, call_sid, stream_sid
+        self._ringing, self._call_sid, self._stream_sid = ringing, call_sid, stream_sid
         self._sequence = started.sequence
         self._last_frame = now
         self._next_leaving = now + LEAVE_EVERY_S if self._desk.fleet.is_draining else now
-        bus.follow_down(call_sid, stream_sid, self._take)
-        bus.journal(call_sid).write(Attached(stream_sid, bus.process))
-        self._tell(admitted.owner)
+        self._take(self._early)
         log.info("phone attached", extra=extra)
         over = _Over(Cause.EDGE_STOPPED, ends_call=False)
         try:
@@ -185,12 +195,6 @@ class PhoneCall:
             await self._close(1000)
         return over.cause
 
-    def _tell(self, owner: str) -> None:
-        """Somebody has the call already: here is its phone."""
-        if owner:
-            attach = Attach(self._call_sid, self._stream_sid)
-            self._desk.bus.note(owner, self._call_sid, attach)
-
     def _hand_back(self, over: _Over) -> None:
         """The last word of this stream."""
         if over.ends_call:
@@ -199,7 +203,7 @@ class PhoneCall:
             self._send_own(Detached(over.cause))
             self._desk.bus.journal(self._call_sid).write(Lost(self._stream_sid, over.cause))
         if over.cause == Cause.MOVED:
-            self._desk.registry.moved(self._call_sid)
+            self._desk.registry.door.moved(self._call_sid)
         self._desk.bus.release(self._up.key)
 
     def _end(self, over: _Over) -> None:
@@ -280,6 +284,9 @@ class PhoneCall:
     @bulkhead
     def _take(self, batch: list[Down]) -> None:
         """Entries of `down` arrive."""
+        if self.is_waiting:
+            self._early += batch
+            return
         if Clear in map(type, batch):
             self._queue, dropped = drop_stale([*self._queue, *batch])
             self._hold.cleared()
@@ -357,7 +364,7 @@ class PhoneCall:
         with suppress(BusError):
             if await self._desk.offer(self._ringing) in (Outcome.NEW, Outcome.UNSERVED):
                 log.warning("call offered again", extra={"call_sid": self._call_sid})
-                self._tell(await self._desk.registry.attach(self._call_sid, self._stream_sid))
+                self._desk.registry.door.attach(self._call_sid, self._stream_sid)
 
     def _see_to_leaving(self, now: float) -> None:
         """The phone goes to another edge, if this one is told to stop and Twilio would ask."""

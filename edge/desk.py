@@ -8,19 +8,11 @@ from edge.counts import Counts
 from edge.fleet import Fleet
 from edge.twilio import Started
 from shared.bus import Bus, Registry
-from shared.calls import Call, Outcome, Ringing
+from shared.calls import Admission, Call, Outcome, Ringing
 from shared.logs import Seldom
 from shared.settings import Settings
 
 log = logging.getLogger("edge")
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """The call that a phone socket has, and the worker that is to know of it, if there is one."""
-
-    ringing: Ringing
-    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,34 +56,36 @@ class Desk:
         """How long a token is good: Twilio says the notice before it opens the phone socket."""
         return self.settings.token_s + notice_s
 
-    async def admit(self, started: Started) -> Admitted | None:
-        """The call that this socket has now, or None; if nobody has it yet, somebody is found.
+    async def admit(self, started: Started) -> Ringing | None:
+        """The call that this socket has now, or None; one that nobody announced is dispatched.
 
         Raises:
             BusError
         """
         call_sid, stream_sid = started.call_sid, started.stream_sid
         token, needs_token = started.parameters.get("token", ""), self.settings.require_token
-        found = await self.registry.admit(call_sid, stream_sid, token, needs_token=needs_token)
-        call = found.call
-        if not found.is_let_in:
-            self._refused(needs_token=needs_token or bool(call and call.has_webhook))
-            return None
+        asking = (call_sid, stream_sid, token)
+        admission, call = await self.registry.door.admit(*asking, needs_token=needs_token)
         ringing = _ringing(started, call)
-        if call and found.is_attached:
-            return Admitted(ringing, call.owner)
-        # No webhook announced it (a TwiML Bin), or its ringing took too long.
-        if not (await self.ring(ringing)).has_place:
-            return None
-        return Admitted(ringing, await self.registry.attach(call_sid, stream_sid))
+        match admission:
+            case Admission.ATTACHED:
+                return ringing
+            case Admission.NO_CALL:
+                # No webhook announced it (a TwiML Bin), or its ringing took too long.
+                if (await self.ring(ringing)).has_place:
+                    self.registry.door.attach(call_sid, stream_sid)
+                    return ringing
+            case Admission.UNPROVEN:
+                self.counts.sockets_without_token += 1
+                self.seldom.warning("token refused")
+            case Admission.DOUBLED:
+                self.refused_second()
+        return None
 
-    def _refused(self, *, needs_token: bool) -> None:
-        if needs_token:
-            self.counts.sockets_without_token += 1
-            self.seldom.warning("token refused")
-        else:
-            self.counts.sockets_doubled += 1
-            self.seldom.warning("second socket refused")
+    def refused_second(self) -> None:
+        """There is a socket for this stream or call already."""
+        self.counts.sockets_doubled += 1
+        self.seldom.warning("second socket refused")
 
 
 def _ringing(started: Started, call: Call | None) -> Ringing:

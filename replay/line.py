@@ -23,7 +23,7 @@ from shared import record, replayed
 from shared.bus import Archive, Bus, Registry
 from shared.calls import Outcome, Ringing
 from shared.causes import Cause
-from shared.messages import Attach, Detached, Ended, HungUp
+from shared.messages import Detached, Ended, HungUp
 from shared.record import Attached, Entry, Lost
 from shared.settings import Settings
 
@@ -216,11 +216,7 @@ class Line:
         journal = self._bus.journal(self.call_sid)
         last: Ended | Detached = Ended(STOPPED)
         try:
-            journal.write(Attached(phone.stream_sid, self._bus.process))
-            owner = await self._registry.attach(self.call_sid, phone.stream_sid)
-            if owner:
-                note = Attach(self.call_sid, phone.stream_sid)
-                self._bus.note(owner, self.call_sid, note)
+            self._registry.door.attach(self.call_sid, phone.stream_sid)
             last = await phone.carry(caller)
         finally:
             phone.close(last)

@@ -45,6 +45,15 @@ HIDDEN = frozenset(
 DISPATCHES: Vocabulary[Ringing] = Vocabulary({1: Ringing})
 
 
+class Admission(StrEnum):
+    """What becomes of a phone's stream that asks for a call."""
+
+    ATTACHED = "attached"  # it is the call's stream now
+    NO_CALL = "no call"  # it may have the call, which is unknown or over: it is to be dispatched
+    UNPROVEN = "unproven"  # it needs a token, and shows none that is good
+    DOUBLED = "doubled"  # another stream has the call
+
+
 class Outcome(StrEnum):
     """What became of a dispatch."""
 
@@ -106,17 +115,3 @@ class Call:
     ended_ms: int = 0
     streams: tuple[str, ...] = ()
     tokens: tuple[str, ...] = field(default=(), repr=False)  # not used yet
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """What became of a stream that asked for a call."""
-
-    is_let_in: bool
-    call: Call | None
-    """As it stood before."""
-
-    @property
-    def is_attached(self) -> bool:
-        """Whether it is the call's stream now. If not, though let in, there is no such call yet."""
-        return self.is_let_in and self.call is not None and self.call.state is not State.ENDED

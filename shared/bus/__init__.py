@@ -2,7 +2,8 @@
 
 In reading order: `address` and `route` (where Redis is), `link` (one connection,
 pipelines), `lane` (one blocking read), `reader` (newcomers and the crowd), `bus` (what a
-process writes and follows), `scripts` and `registry` (whose call it is).
+process writes and follows), `scripts`, `registry` (whose call it is) and `door` (which
+phone has it).
 """
 
 from shared.bus.archive import Archive

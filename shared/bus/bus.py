@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from shared import keys
 from shared.bus.commands import expect_success
-from shared.bus.inbox import Inbox, name_of
+from shared.bus.inbox import UNREAD, Inbox, name_of
 from shared.bus.lane import Entries, pause_s
 from shared.bus.links import Links
 from shared.bus.outlet import LIVE_TTL_S, Journal, Outlet
@@ -34,8 +34,7 @@ log = logging.getLogger("bus")
 
 KEEP_EVERY_S = 60.0
 
-# Notes are read within milliseconds; this many unread ones mean a process that is gone.
-BOUNDS = ("MAXLEN", "~", 1000)
+BOUNDS = ("MAXLEN", "~", UNREAD)
 
 M = TypeVar("M")
 
@@ -145,6 +144,10 @@ class Bus:
         command = ("EVALSHA", script.sha, script.keys, *names, *args)
         self.link.of(names[0]).post(*command, repeats=repeats, answer=answer)
 
+    def post_script_now(self, script: Script, names: Sequence[str], *args: Argument) -> None:
+        """Run a script that somebody waits for, and that may be run again later."""
+        self.link.of(names[0]).post_now("EVALSHA", script.sha, script.keys, *names, *args)
+
     # -- reading --------------------------------------------------------------
 
     def follow_up(
@@ -167,6 +170,10 @@ class Bus:
         """Hand over what the agent wants done, from the stream's beginning."""
         key = keys.down(self.lane_of(call_sid), stream_sid)
         self._reader(call_sid).follow(key, partial(_read_down, sink))
+
+    def follows_down(self, call_sid: str, stream_sid: str) -> bool:
+        """Whether what the agent wants done is handed over already: to two it is not."""
+        return self._reader(call_sid).follows(keys.down(self.lane_of(call_sid), stream_sid))
 
     def unfollow_down(self, call_sid: str, stream_sid: str) -> None:
         self._reader(call_sid).unfollow(keys.down(self.lane_of(call_sid), stream_sid))

@@ -15,6 +15,10 @@ from shared.vocabulary import BadMessage
 
 log = logging.getLogger("bus")
 
+# Notes that wait to be read, about: they are read within milliseconds, so that many mean a process
+# that is gone.
+UNREAD = 1000
+
 # Writers whose numbers are remembered: far more processes than write to one inbox in an hour.
 WRITERS = 1000
 

@@ -104,13 +104,11 @@ class Lane:
 
         A sink that raises ends the read loop: it is a bug.
         """
-        self.check_is_free(key)
         self._add(key, _Stream(key.encode(), cursor.encode(), sink))
 
-    def check_is_free(self, key: str) -> None:
-        """Raise RuntimeError if the stream is followed: two readers are a bug."""
-        if key.encode() in self._streams:
-            raise RuntimeError(f"two readers of {key.split(':', 2)[1]}")
+    def follows(self, key: str) -> bool:
+        """Whether the stream's entries are handed over."""
+        return key.encode() in self._streams
 
     def hand_over(self, key: str, to: "Lane") -> None:
         """From now on another lane reads this stream, from where this one is."""

@@ -8,8 +8,8 @@ Whatever is written in one turn of the loop leaves as one pipeline. Sound that i
 written while a round trip is under way leaves with the next: under load the batches
 grow, a lone frame waits for nothing. With hundreds of calls it gathers a little longer,
 since each pipeline wakes two processes. What somebody waits for (a question, a `clear`,
-a note) does not wait for that: it leaves at the end of its turn, and takes along
-what was written before it, so that all stays in order.
+a note, the first entry of a stream) does not wait for that: it leaves at the end of its
+turn, and takes along what was written before it, so that all stays in order.
 
 When the connection breaks, the pipelines under way and all behind them are sent
 again on the next one. So every command must be safe to send twice: entries

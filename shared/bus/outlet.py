@@ -49,10 +49,12 @@ class Outlet(Generic[M]):
         """Append one message. A second one with the same id is dropped by Redis."""
         id_, payload = entry_id.encode(), self._pack(message)
         entry = XADD % (self._head, len(id_), id_, len(payload), payload)
-        self._link.post_entry(entry, KINDS.get(type(message), commands.Entry))
-        if self._is_new:
+        if self._is_new:  # the other side waits for it
             self._is_new = False
+            self._link.post_entry(entry, commands.HurriedEntry)
             self._bus.keep(self.key)
+        else:
+            self._link.post_entry(entry, KINDS.get(type(message), commands.Entry))
 
     def forget(self, entry_id: str) -> None:
         """Take one entry out: nobody may read it again."""

@@ -55,11 +55,20 @@ class Reader:
         return self._quick.followed + self._crowd.followed
 
     def follow(self, key: str, sink: Sink, cursor: str = "0-0") -> None:
-        """Hand every entry of the stream after the cursor to `sink`, see `Lane.follow`."""
-        self._crowd.check_is_free(key)
+        """Hand every entry of the stream after the cursor to `sink`, see `Lane.follow`.
+
+        Raises:
+            RuntimeError: If the stream is followed: two readers are a bug.
+        """
+        if self.follows(key):
+            raise RuntimeError(f"two readers of {key.split(':', 2)[1]}")
         self._quick.follow(key, sink, cursor)
         loop = asyncio.get_running_loop()
         self._new[key] = loop.call_later(NEW_S, self._join_crowd, key)
+
+    def follows(self, key: str) -> bool:
+        """Whether the stream's entries are handed over."""
+        return self._quick.follows(key) or self._crowd.follows(key)
 
     def unfollow(self, key: str) -> None:
         """Read the stream no more. Unknown streams are ignored."""

@@ -15,10 +15,11 @@ from shared.bus.beats import SILENT_MS, beats_of
 from shared.bus.bus import Bus
 from shared.bus.callhash import call_in, described
 from shared.bus.commands import expect_success
+from shared.bus.door import TOKEN_S, Door
 from shared.bus.errors import Refused
 from shared.bus.outlet import LIVE_TTL_S
 from shared.bus.wire import Answer
-from shared.calls import DISPATCHES, Admission, Call, Claim, Outcome, Ringing, State
+from shared.calls import DISPATCHES, Call, Claim, Outcome, Ringing, State
 from shared.messages import Dispatched
 from shared.vocabulary import BadMessage
 
@@ -29,9 +30,6 @@ STALE_MS = 700
 
 # Twilio ends a call after a day, if nobody does before.
 LONGEST_CALL_S = 24 * 3600
-
-# How long a token is good if nothing else is said.
-TOKEN_S = 120.0
 
 # Who has a call that its owner let go of, unless it was left to somebody.
 NOBODY = "released"
@@ -51,6 +49,7 @@ class Registry:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._server_ms = 0
+        self.door = Door(bus)
 
     # -- the edge's side ------------------------------------------------------
 
@@ -98,7 +97,7 @@ class Registry:
         if is_new:
             self._describe(ringing)
             if token:
-                self._grant(ringing.call_sid, token, token_s)
+                await self.door.grant(ringing.call_sid, token, token_s)
         if worker:
             self._bus.note(worker.decode(), ringing.call_sid, Dispatched())
         return outcome
@@ -109,55 +108,6 @@ class Registry:
         self._bus.link.post("HSET", name, "state", State.RINGING, *_flat(described(ringing)))
         self._bus.link.post("HDEL", name, "cause", "ended", "transfer", "stream")
         self._bus.link.post("EXPIRE", name, LIVE_TTL_S)
-
-    def _grant(self, call_sid: str, token: str, good_s: float, *, again: bool = False) -> None:
-        arguments = (f"token:{token}", int(good_s * 1000), LIVE_TTL_S, int(again))
-        self._bus.post_script(scripts.GRANT, (self._call_key(call_sid),), *arguments)
-
-    async def add_token(self, call_sid: str, token: str, good_s: float = TOKEN_S) -> None:
-        """Allow one more phone socket for a call, and count that the phone was asked back.
-
-        Raises:
-            BusDown, Refused
-        """
-        self._grant(call_sid, token, good_s)
-        await self._bus.link.ask("HINCRBY", self._call_key(call_sid), "attempts", 1)
-
-    def renew_token(self, call_sid: str, token: str, good_s: float = TOKEN_S) -> None:
-        """A token that nobody has shown yet is good for so long from now on."""
-        self._grant(call_sid, token, good_s, again=True)
-
-    async def admit(
-        self, call_sid: str, stream_sid: str, token: str = "", *, needs_token: bool = False
-    ) -> Admission:
-        """Whether this stream may have the call; if there is one to have, it has it from now on.
-
-        A call that its webhook announced asks for its token, which lets in once, and in time.
-
-        Args:
-            token: What the phone socket shows, if anything.
-            needs_token: Whether without a token nobody gets in, announced or not.
-
-        Raises:
-            BusDown, Refused
-        """
-        asking = f"{self._bus.process} {self._bus.take_numbers()}"
-        arguments = (stream_sid, asking, f"token:{token}", int(needs_token))
-        may, flat = await self._bus.run_script(
-            scripts.ADMIT, (self._call_key(call_sid),), *arguments
-        )
-        return Admission(may == 1, call_in(flat))
-
-    async def attach(self, call_sid: str, stream_sid: str) -> str:
-        """Make this the call's stream, whoever had it. Returns the owner to tell, or "" for none.
-
-        The owner's name is read after the stream is written, and a claimer does the
-        same the other way round: one of the two always sees the other.
-        """
-        name = self._call_key(call_sid)
-        self._write(name, "stream", stream_sid, f"stream:{stream_sid}", 1, "state", State.LIVE)
-        owner = await self._bus.link.ask("HGET", name, "owner")
-        return owner.decode().rpartition(".")[0] if owner else ""
 
     async def alive(self) -> list[str]:
         """The workers that have renewed lately, also those that take no more calls."""
@@ -172,10 +122,6 @@ class Registry:
         arguments = (self._bus.process, int(draining), SILENT_MS)
         names = await self._bus.run_script(scripts.EDGE_BEAT, (keys.EDGES,), *arguments)
         return [name.decode() for name in names]
-
-    def moved(self, call_sid: str) -> None:
-        """The phone is asked back because its edge leaves: that is no failed attempt."""
-        self._bus.link.post("HINCRBY", self._call_key(call_sid), "attempts", -1)
 
     async def live(self) -> int:
         """How many calls there are."""

@@ -310,32 +310,55 @@ return 1
     keys=1,
 )
 
-# KEYS call. ARGV StreamSid, who asks (each time another name), the token's field, 1 if without a
-# token nobody gets in. Answers {1 if this stream may have the call, the hash as it was before}. If
-# it may, and the call is neither unknown nor over, it is the call's stream from now on. A call that
-# was announced needs its token, which lets in once and in time; another call has one stream.
+# A stream is its call's from now on: the hash says so, then the log, before any word of an owner's
+# on it, and a note to the owner, if there is one (else whoever claims the call reads the hash).
+# The inbox is the one key that no KEYS can name: whose it is the hash says, in the same slot.
+_ATTACH = """
+local stream = 'stream:' .. ARGV[1]
+local function attach()
+  if redis.call('HGET', KEYS[1], stream) == ARGV[2] then return end
+  redis.call('HSET', KEYS[1], 'stream', ARGV[1], stream, ARGV[2], 'state', 'live')
+  redis.call('EXPIRE', KEYS[1], ARGV[3], 'NX')
+  redis.call('XADD', KEYS[2], '*', '', ARGV[4])
+  redis.call('EXPIRE', KEYS[2], ARGV[3])
+  local owner = string.match(redis.call('HGET', KEYS[1], 'owner') or '', '^(.*)%.')
+  if owner then
+    redis.call('XADD', ARGV[5] .. owner, 'MAXLEN', '~', ARGV[6], '*', ARGV[2], ARGV[7])
+    redis.call('EXPIRE', ARGV[5] .. owner, ARGV[3])
+  end
+end
+"""
+
+# KEYS call, log. ARGV StreamSid, who asks (each time another name, that of a note), ttl in s,
+# the log's entry, what an inbox's name begins with, how long an inbox may be, the note.
+ATTACH = Script(_ATTACH + "attach()", keys=2)
+
+# KEYS and ARGV of ATTACH. ARGV 8, 9: the token's field, 1 if without a token nobody gets in.
+# Answers {what becomes of the stream, the hash as it was before}. A call that was announced needs
+# its token, which lets in once and in time; another call has one stream. What may have a call that
+# is unknown or over is attached once there is one.
 ADMIT = Script(
     _NOW
+    + _ATTACH
     + """
 local fields, is = redis.call('HGETALL', KEYS[1]), {}
 for i = 1, #fields, 2 do is[fields[i]] = fields[i + 1] end
-local stream = 'stream:' .. ARGV[1]
-local may = is.state ~= 'live'
-if ARGV[4] == '1' or is.webhook == '1' then
-  local good_until = is[ARGV[3]]
-  redis.call('HDEL', KEYS[1], ARGV[3])
-  may = good_until and now <= tonumber(good_until)
+if is[stream] == ARGV[2] then return {'attached', fields} end
+if ARGV[9] == '1' or is.webhook == '1' then
+  local good_until = is[ARGV[8]]
+  redis.call('HDEL', KEYS[1], ARGV[8])
+  if not good_until or now > tonumber(good_until) then return {'unproven', fields} end
+elseif is.state == 'live' then
+  return {'doubled', fields}
 end
-if is[stream] == ARGV[2] then return {1, fields} end
-if may and #fields > 0 and is.state ~= 'ended' then
-  redis.call('HSET', KEYS[1], 'stream', ARGV[1], stream, ARGV[2], 'state', 'live')
-end
-return {may and 1 or 0, fields}
+if #fields == 0 or is.state == 'ended' then return {'no call', fields} end
+attach()
+return {'attached', fields}
 """,
-    keys=1,
+    keys=2,
 )
 
 ALL = (
     *(DISPATCH, CLAIM, RENEW, REINSTATE, EDGE_BEAT, RETIRE),
-    *(APPEND, CLOSE, FINISH, RELEASE, GRANT, ADMIT),
+    *(APPEND, CLOSE, FINISH, RELEASE, GRANT, ATTACH, ADMIT),
 )

@@ -338,7 +338,7 @@ async def test_with_no_worker_alive_the_call_waits_for_one(edge: Edge) -> None:
 async def attached(edge: Edge) -> None:
     """The phone comes, with its token."""
     assert await lets_in(edge.registry, CALL, await edge.token())
-    await edge.registry.attach(CALL, STREAM)
+    edge.registry.door.attach(CALL, STREAM)
 
 
 @pytest.mark.parametrize("status", ["ringing", "in-progress"])

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 from redis import Redis
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from edge import call as phone_call
 from edge import hold
@@ -19,6 +21,7 @@ from sim.faults.sound import played
 from sim.phone.call import Call
 from sim.phone.caller import Caller, Say, Step, Wait
 from sim.phone.record import CallResult
+from sim.phone.wire import Renderer
 from sim.voice import speak
 from tests.edge.kit import Edge, Worker, a_worker, ask, eventually, listening, until
 
@@ -280,3 +283,38 @@ async def test_with_no_other_edge_there_phones_stay(edge: Edge, worker: Worker) 
     assert told == []
     (stream,) = phone.result.streams
     assert stream.ended == "caller hung up"
+
+
+# -- who is not let in -----------------------------------------------------------------
+
+
+async def knock(edge: Edge, phone: Call) -> tuple[int | None, list[str | bytes]]:
+    """Claim to be the stream of this call. Returns how the socket was closed, and what it heard."""
+    stream_sid = phone.result.streams[0].stream_sid
+    heard: list[str | bytes] = []
+    async with connect(edge.stream) as socket:
+        await socket.send(Renderer("AC1", phone.call_sid, stream_sid).start({}))
+        with suppress(ConnectionClosed):
+            while True:
+                heard.append(await socket.recv())
+    return socket.close_code, heard
+
+
+async def test_who_claims_to_be_a_stream_hears_none_of_it_and_takes_none_away(
+    edge: Edge, other: Edge, worker: Worker
+) -> None:
+    async with serving(worker), on_the_phone(edge, is_bin=True) as phone:
+        claim = await worker.claim()
+        await worker.own(claim)
+        await worker.send(claim, Audio(SENTENCE))
+        answers = [await knock(each, phone) for each in (edge, other)]
+        await worker.send(claim, Mark("1-1"))
+        await worker.echoed(phone.call_sid, "1-1")
+
+    assert answers == [(1008, []), (1008, [])]
+    assert SENTENCE in sound(phone.result)
+    assert [each.face.counts.sockets_doubled for each in (edge, other)] == [1, 1]
+    (stream,) = phone.result.streams
+    following = (phone.call_sid, stream.stream_sid)
+    buses = [each.face.desk.bus for each in (edge, other)]
+    await until(lambda: not any(bus.follows_down(*following) for bus in buses))

@@ -97,7 +97,7 @@ async def test_a_bin_s_callers_are_counted_if_it_says_who_calls(redis: str) -> N
 
 async def test_a_second_socket_of_a_bin_s_call_is_refused(edge: Edge) -> None:
     assert await admits(edge)
-    await edge.registry.attach(CALL, STREAM)
+    edge.registry.door.attach(CALL, STREAM)
 
     assert not await admits(edge)
     assert edge.face.counts.sockets_doubled == 1

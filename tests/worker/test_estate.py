@@ -100,7 +100,7 @@ DOWNS: list[Down] = [Hush(1), Audio(b"\x01"), Hush(1), Mark("a"), Audio(b"\x02")
 async def test_what_a_former_owner_has_left_of_a_passage_is_found(redis: str) -> None:
     async with open_bus(redis, "w1") as bus:
         await Registry(bus).dispatch(claim(60).ringing, max_sessions=9, recording_ttl_s=60)
-        await Registry(bus).attach("CA1", "MZ1")
+        Registry(bus).door.attach("CA1", "MZ1")
         for number, up in enumerate(UPS, 1):
             bus.up("CA1", "MZ1").send(f"{number}-0", up)
         for number, down in enumerate(DOWNS, 1):

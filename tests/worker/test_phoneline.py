@@ -62,7 +62,7 @@ async def test_sound_of_a_passage_that_a_former_owner_has_left_goes_as_ones_own(
     left: list[Down] = [FRAME, Hush(160), FRAME, Mark("a"), Hush(160), FRAME, Hush(0), FRAME]
     async with open_bus(redis, "worker-2") as bus:
         await Registry(bus).dispatch(RINGING, max_sessions=9, recording_ttl_s=60)
-        await Registry(bus).attach("CA1", "MZ1")
+        Registry(bus).door.attach("CA1", "MZ1")
         down = bus.down("CA1", "MZ1")
         for number, message in enumerate(left, 1):
             down.send(f"1-{number}", message)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from shared import keys
+from shared.bus import Pauses, open_bus
 from shared.bus import bus as bus_module
-from shared.bus import open_bus
 from shared.messages import (
     DOWN,
     NOTES,
@@ -301,6 +301,24 @@ async def test_frames_of_many_calls_leave_as_one_pipeline(redis: str, peek: Peek
             counts.append(writes() - before)
 
     assert min(counts) <= 2 + 1  # 9 KB, and our own look; a lane's read may fall in between
+
+
+async def test_the_first_entry_of_a_stream_does_not_wait_while_sound_gathers(
+    redis: str, peek: Peek
+) -> None:
+    async with open_bus(redis, "edge-1", pauses=Pauses(writing=60.0)) as bus:
+        for number in range(200):
+            bus.follow_down(f"CA{number}", f"MZ{number}", lambda _: None)
+        old, new = bus.up("CA1", "MZ1"), bus.up("CA2", "MZ2")
+        old.send("1-0", Audio(bytes(160)))
+        await bus.flush()
+        old.send("2-0", Audio(bytes(160)))
+        await asyncio.sleep(0.1)
+        assert peek("XLEN", old.key) == 1
+        new.send("1-0", Audio(bytes(160)))
+        await until(lambda: peek("XLEN", new.key) == 1)
+
+        assert peek("XLEN", old.key) == 2
 
 
 # -- Redis goes and comes --------------------------------------------------------------

@@ -146,14 +146,6 @@ async def test_who_comes_back_reads_from_where_he_says(lane: Lane, peek: Peek) -
     assert second.all == numbers(1, 5)
 
 
-def test_two_readers_of_one_stream_are_refused(lane: Lane) -> None:
-    lane.follow("{0}:up:MZ4711", Heap())
-
-    with pytest.raises(RuntimeError, match="two readers of up") as refusal:
-        lane.follow("{0}:up:MZ4711", Heap())
-    assert "4711" not in str(refusal.value)
-
-
 async def test_one_read_serves_every_stream(lane: Lane, peek: Peek) -> None:
     heaps = {f"s{number}": Heap() for number in range(50)}
     for name, heap in heaps.items():

@@ -15,9 +15,9 @@ from shared import keys
 from shared.bus import Bus, Registry
 from shared.bus import link as link_module
 from shared.bus.link import Link
-from shared.calls import Claim, Outcome, Ringing, State
+from shared.calls import Admission, Claim, Outcome, Ringing, State
 from shared.messages import NOTES, Attach, Audio, Dispatched, Down, HungUp, Mark, Note, Up
-from shared.record import Heard, Onset, Over
+from shared.record import Attached, Heard, Onset, Over
 from sim.redis import RedisServer
 from tests.shared.bus.help import (
     Peek,
@@ -77,7 +77,7 @@ async def begin(edge: Bus, worker: Bus) -> Claim:
     claim = await registry.claim()
     assert claim
     worker.journal("CA1", claim.epoch).write(Onset(1))
-    await desk.attach("CA1", "MZ1")
+    desk.door.attach("CA1", "MZ1")
     return claim
 
 
@@ -119,6 +119,32 @@ async def test_a_new_master_gets_back_what_it_lacks_and_nobody_reads_anything_tw
         assert len(peek("XRANGE", keys.down(0, "MZ1"), "-", "+")) == 40
 
 
+async def test_a_new_master_learns_again_which_phone_was_let_in(
+    redis: str, laggard: RedisServer
+) -> None:
+    notes: list[Note] = []
+    async with two(redis) as (wire, edge, worker):
+        await begin(edge, worker)
+        await edge.flush()
+        await worker.flush()
+        await Registry(edge).door.add_token("CA1", "t2")
+        fall_behind(laggard, redis)
+        worker.on_note = notes.append
+        admission, _ = await Registry(edge).door.admit("CA1", "MZ2", "t2", needs_token=True)
+        assert admission is Admission.ATTACHED
+        await edge.flush()
+        await until(lambda: notes)
+        await fail_over(wire, laggard.url, edge, worker)
+        await edge.flush()
+        call = await Registry(worker).call("CA1")
+
+    assert notes == [Attach("CA1", "MZ2")]
+    assert call
+    assert call.stream_sid == "MZ2"
+    with peeking(laggard.url) as peek:
+        assert [e.stream_sid for e in log_of(peek) if isinstance(e, Attached)] == ["MZ1", "MZ2"]
+
+
 async def test_a_successor_of_the_new_master_finds_the_call_as_it_was(
     redis: str, laggard: RedisServer
 ) -> None:
@@ -138,7 +164,7 @@ async def test_a_successor_of_the_new_master_finds_the_call_as_it_was(
     assert call
     assert (call.state, call.cause) == (State.ENDED, "bye")
     with peeking(laggard.url) as peek:
-        assert log_of(peek) == [Onset(1), Over("bye")]
+        assert log_of(peek) == [Onset(1), Attached("MZ1", "edge-1"), Over("bye")]
         assert peek("TTL", keys.log(0, "CA1")) <= 60
 
 
@@ -289,7 +315,7 @@ async def test_a_call_outlives_a_restart_without_a_file() -> None:
 
             with peeking(server.url) as peek:
                 assert keys_without_ttl(peek) == []
-                assert log_of(peek) == [Onset(1)]
+                assert log_of(peek) == [Onset(1), Attached("MZ1", "edge-1")]
 
 
 async def test_a_call_whose_owner_is_gone_with_its_dispatch_is_dispatched_by_the_edge(

@@ -33,7 +33,7 @@ async def record(bus: Bus, call_sid: str, *, ends: bool = True) -> None:
     await registry.renew([], places=99, draining=False)
     claim = await registry.claim()
     assert claim
-    await registry.attach(call_sid, stream_sid)
+    registry.door.attach(call_sid, stream_sid)
     up = bus.up(call_sid, stream_sid)
     for number in range(1, FRAMES):
         up.send(f"{number}-0", Audio(bytes(SIZE), number))

@@ -137,8 +137,10 @@ async def test_two_readers_of_one_stream_are_a_bug(
     reader: Reader, monkeypatch: pytest.MonkeyPatch, new_s: float
 ) -> None:
     monkeypatch.setattr(reader_module, "NEW_S", new_s)
-    reader.follow("{0}:up:MZ1", Heap())
+    reader.follow("{0}:up:MZ4711", Heap())
     await asyncio.sleep(0.01)
 
-    with pytest.raises(RuntimeError, match="two readers"):
-        reader.follow("{0}:up:MZ1", Heap())
+    assert reader.follows("{0}:up:MZ4711")
+    with pytest.raises(RuntimeError, match="two readers of up") as refusal:
+        reader.follow("{0}:up:MZ4711", Heap())
+    assert "4711" not in str(refusal.value)

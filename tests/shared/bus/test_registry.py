@@ -5,15 +5,15 @@ import asyncio
 import pytest
 
 from shared import keys
-from shared.bus import Bus, BusDown, Registry, scripts
+from shared.bus import Bus, BusDown, Registry
 from shared.bus import link as link_module
 from shared.bus import registry as registry_module
 from shared.bus.registry import Renewal
-from shared.calls import Call, Claim, Outcome, Ringing, State
-from shared.messages import Dispatched, Mark, Note
-from shared.record import Onset, Over, Taken
+from shared.calls import Admission, Call, Claim, Outcome, Ringing, State
+from shared.messages import Attach, Dispatched, Mark, Note
+from shared.record import Attached, Onset, Over, Taken
 from sim.redis import RedisServer
-from tests.shared.bus.help import Peek, Wire, keys_without_ttl, lets_in, opened, until
+from tests.shared.bus.help import Peek, Wire, keys_without_ttl, lets_in, log_of, opened, until
 
 CALL = keys.call(0, "CA1")
 
@@ -92,7 +92,7 @@ async def test_a_retried_webhook_leaves_the_call_as_it_is(redis: str) -> None:
     async with opened(redis) as bus:
         registry = Registry(bus)
         await ring(registry, token="t1")
-        await registry.attach("CA1", "MZ1")
+        registry.door.attach("CA1", "MZ1")
         before = await registry.call("CA1")
 
         assert await ring(registry, token="t2") is Outcome.KNOWN
@@ -171,25 +171,27 @@ async def test_who_is_let_in_has_the_call_and_hears_how_it_stood(redis: str) -> 
         registry = Registry(edge)
         await ring(registry, token="t1")
         await take(worker, Registry(worker))
-        admission = await registry.admit("CA1", "MZ1", "t1")
+        await worker.flush()
+        admission, before = await registry.door.admit("CA1", "MZ1", "t1")
         call = await registry.call("CA1")
 
-    assert admission.is_attached
-    assert admission.call
-    assert (admission.call.state, admission.call.owner) == (State.RINGING, "worker-1")
+    assert admission is Admission.ATTACHED
+    assert before
+    assert (before.state, before.owner) == (State.RINGING, "worker-1")
     assert call
     assert (call.state, call.stream_sid, call.streams) == (State.LIVE, "MZ1", ("MZ1",))
 
 
-async def test_who_is_not_let_in_changes_nothing(redis: str) -> None:
+async def test_who_is_not_let_in_changes_nothing(redis: str, peek: Peek) -> None:
     async with opened(redis) as bus:
         registry = Registry(bus)
         await ring(registry, token="t1")
         before = await registry.call("CA1")
-        admission = await registry.admit("CA1", "MZ1", "another")
+        admission, stood = await registry.door.admit("CA1", "MZ1", "another")
 
-        assert (admission.is_let_in, admission.is_attached) == (False, False)
-        assert admission.call == before == await registry.call("CA1")
+        assert admission is Admission.UNPROVEN
+        assert stood == before == await registry.call("CA1")
+    assert log_of(peek) == []
 
 
 async def test_of_two_sockets_of_a_call_without_tokens_one_gets_in(redis: str) -> None:
@@ -197,21 +199,35 @@ async def test_of_two_sockets_of_a_call_without_tokens_one_gets_in(redis: str) -
         bare = Ringing("CA1", "+1", "+2", has_webhook=False)
         await Registry(one).dispatch(bare, max_sessions=9, recording_ttl_s=60)
         await one.flush()
-        asking = (Registry(bus).admit("CA1", f"MZ-{bus.process}") for bus in (one, two))
+        asking = (Registry(bus).door.admit("CA1", f"MZ-{bus.process}") for bus in (one, two))
         admissions = await asyncio.gather(*asking)
 
-    assert sorted(each.is_attached for each in admissions) == [False, True]
+    assert sorted(each for each, _ in admissions) == [Admission.ATTACHED, Admission.DOUBLED]
 
 
-async def test_an_admission_that_is_sent_twice_is_one(redis: str) -> None:
+async def test_an_admission_that_is_sent_twice_is_one(redis: str, peek: Peek) -> None:
     """The connection broke before its answer: the token is used up, by us."""
-    async with opened(redis) as bus:
-        await ring(Registry(bus), token="t1")
-        command = (("{0}:call:CA1",), "MZ1", "edge-1 7", "token:t1", 1)
-        answers = [(await bus.run_script(scripts.ADMIT, *command))[0] for _ in range(2)]
+    notes: list[Note] = []
+    async with (
+        Wire(redis).laid() as wire,
+        opened(wire.url, "edge-1") as edge,
+        opened(redis, "worker-1") as worker,
+    ):
+        worker.on_note = notes.append
+        registry = Registry(edge)
+        await ring(registry, token="t1")
+        await take(worker, Registry(worker))
+        await worker.flush()
+        wire.break_after(b"EVALSHA")
+        admission, _ = await registry.door.admit("CA1", "MZ1", "t1")
+        await until(lambda: Attach("CA1", "MZ1") in notes)
+        await edge.flush()
 
-        assert answers == [1, 1]
-        assert not await lets_in(Registry(bus), "CA1", "t1")
+        assert wire.breaks == 1
+        assert admission is Admission.ATTACHED
+        assert not await lets_in(registry, "CA1", "t1")
+    assert notes.count(Attach("CA1", "MZ1")) == 1
+    assert log_of(peek).count(Attached("MZ1", "edge-1")) == 1
 
 
 @pytest.mark.parametrize("is_over", [False, True])
@@ -222,10 +238,10 @@ async def test_a_call_that_is_unknown_or_over_may_be_had_and_is_not_yet(
         registry = Registry(bus)
         if is_over:
             registry.abandon("CA1", "bye")
-        admission = await registry.admit("CA1", "MZ1")
+        admission, _ = await registry.door.admit("CA1", "MZ1")
         call = await registry.call("CA1")
 
-    assert (admission.is_let_in, admission.is_attached) == (True, False)
+    assert admission is Admission.NO_CALL
     assert (call.stream_sid if call else "") == ""
     assert peek("EXISTS", keys.call(0, "CA1")) == is_over
 
@@ -243,8 +259,8 @@ async def test_a_token_lets_in_only_in_time(redis: str) -> None:
     async with opened(redis) as bus:
         registry = Registry(bus)
         await ring(registry)
-        await registry.add_token("CA1", "late", 0.05)
-        await registry.add_token("CA1", "in time", 60)
+        await registry.door.add_token("CA1", "late", 0.05)
+        await registry.door.add_token("CA1", "in time", 60)
         await asyncio.sleep(0.1)
 
         assert not await lets_in(registry, "CA1", "late")
@@ -265,8 +281,8 @@ async def test_a_renewed_token_has_its_time_again(redis: str) -> None:
     async with opened(redis) as bus:
         registry = Registry(bus)
         await ring(registry)
-        await registry.add_token("CA1", "t1", 0.05)
-        registry.renew_token("CA1", "t1", 60)
+        await registry.door.add_token("CA1", "t1", 0.05)
+        await registry.door.renew_token("CA1", "t1", 60)
         await asyncio.sleep(0.1)
 
         assert await lets_in(registry, "CA1", "t1")
@@ -277,7 +293,7 @@ async def test_a_token_that_was_shown_is_not_renewed(redis: str) -> None:
         registry = Registry(bus)
         await ring(registry, token="t1")
         await lets_in(registry, "CA1", "t1")
-        registry.renew_token("CA1", "t1", 60)
+        await registry.door.renew_token("CA1", "t1", 60)
 
         assert not await lets_in(registry, "CA1", "t1")
 
@@ -286,7 +302,7 @@ async def test_a_token_for_a_call_that_nobody_knows_makes_no_key(redis: str, pee
     async with opened(redis) as bus:
         registry = Registry(bus)
         assert not await lets_in(registry, "CA1", "t1")
-        registry.renew_token("CA1", "t1", 60)
+        await registry.door.renew_token("CA1", "t1", 60)
         await bus.flush()
 
     assert peek("EXISTS", keys.call(0, "CA1")) == 0
@@ -297,8 +313,8 @@ async def test_asking_the_phone_back_gives_a_token_and_counts(redis: str) -> Non
         registry = Registry(bus)
         await ring(registry, token="t1")
         await lets_in(registry, "CA1", "t1")
-        await registry.add_token("CA1", "t2")
-        await registry.add_token("CA1", "t3")
+        await registry.door.add_token("CA1", "t2")
+        await registry.door.add_token("CA1", "t3")
         call = await registry.call("CA1")
 
     assert call
@@ -309,8 +325,8 @@ async def test_a_planned_move_is_no_failed_attempt(redis: str) -> None:
     async with opened(redis) as bus:
         registry = Registry(bus)
         await ring(registry)
-        registry.moved("CA1")
-        await registry.add_token("CA1", "t1")
+        registry.door.moved("CA1")
+        await registry.door.add_token("CA1", "t1")
         call = await registry.call("CA1")
 
     assert call
@@ -330,7 +346,8 @@ async def take(bus: Bus, registry: Registry) -> Claim:
 async def test_a_phone_that_comes_first_is_seen_by_the_owner(redis: str) -> None:
     async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
         await ring(Registry(edge))
-        assert await Registry(edge).attach("CA1", "MZ1") == ""
+        Registry(edge).door.attach("CA1", "MZ1")
+        await edge.flush()
         registry = Registry(worker)
         won = await take(worker, registry)
         call = await registry.call("CA1")
@@ -339,8 +356,10 @@ async def test_a_phone_that_comes_first_is_seen_by_the_owner(redis: str) -> None
     assert (call.stream_sid, call.owner, call.epoch) == ("MZ1", "worker-1", won.epoch)
 
 
-async def test_an_owner_that_comes_first_is_told_to_the_phone(redis: str) -> None:
+async def test_an_owner_that_comes_first_is_told_of_the_phone(redis: str, peek: Peek) -> None:
+    notes: list[Note] = []
     async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
+        worker.on_note = notes.append
         await ring(Registry(edge))
         registry = Registry(worker)
         await take(worker, registry)
@@ -348,26 +367,27 @@ async def test_an_owner_that_comes_first_is_told_to_the_phone(redis: str) -> Non
 
         assert call
         assert call.stream_sid == ""
-        assert await Registry(edge).attach("CA1", "MZ1") == "worker-1"
+        Registry(edge).door.attach("CA1", "MZ1")
+        await until(lambda: notes)
+
+    assert notes == [Attach("CA1", "MZ1")]
+    assert log_of(peek) == [Taken("worker-1", call.epoch), Attached("MZ1", "edge-1")]
 
 
 async def test_at_once_one_of_the_two_sees_the_other(redis: str) -> None:
     async with opened(redis, "edge-1") as edge, opened(redis, "worker-1") as worker:
-        registry, seen = Registry(worker), []
+        told: list[Note] = []
+        worker.on_note = told.append
+        registry, found = Registry(worker), []
         for number in range(20):
             await ring(Registry(edge), f"CA{number}")
-
-            async def come(call_sid: str = f"CA{number}") -> bool:
-                return bool(await Registry(edge).attach(call_sid, "MZ1"))
-
-            async def own(call_sid: str = f"CA{number}") -> bool:
-                await take(worker, registry)
-                call = await registry.call(call_sid)
-                return bool(call and call.stream_sid)
-
-            seen.append(await asyncio.gather(come(), own()))
-
-    assert all(any(pair) for pair in seen)
+            Registry(edge).door.attach(f"CA{number}", "MZ1")
+            await take(worker, registry)
+            call = await registry.call(f"CA{number}")
+            found += [Attach(f"CA{number}", "MZ1")] if call and call.stream_sid else []
+        await until(
+            lambda: {Attach(f"CA{number}", "MZ1") for number in range(20)} <= {*told, *found}
+        )
 
 
 async def test_the_newest_stream_counts_and_all_are_known(redis: str) -> None:
@@ -375,7 +395,7 @@ async def test_the_newest_stream_counts_and_all_are_known(redis: str) -> None:
         registry = Registry(bus)
         await ring(registry)
         for stream_sid in ("MZ1", "MZ2", "MZ2"):
-            await registry.attach("CA1", stream_sid)
+            registry.door.attach("CA1", stream_sid)
         call = await registry.call("CA1")
 
     assert call
@@ -384,6 +404,7 @@ async def test_the_newest_stream_counts_and_all_are_known(redis: str) -> None:
 
 
 async def test_the_newest_owner_is_told(redis: str) -> None:
+    notes: list[Note] = []
     async with opened(redis, "old") as old, opened(redis, "new.1") as new:
         await ring(Registry(old))
         old.journal("CA1", 1).write(Taken("old", 1))
@@ -392,7 +413,11 @@ async def test_the_newest_owner_is_told(redis: str) -> None:
         await new.flush()
         old.journal("CA1", 1).write(Onset(1))
 
-        assert await Registry(old).attach("CA1", "MZ1") == "new.1"
+        new.on_note = notes.append
+        Registry(old).door.attach("CA1", "MZ1")
+        await until(lambda: notes)
+
+    assert notes == [Attach("CA1", "MZ1")]
 
 
 # -- claim ---------------------------------------------------------------------------
@@ -725,8 +750,8 @@ async def whole_call(edge: Bus, worker: Bus, call_sid: str, streams: list[str]) 
     won = await take(worker, registry)
     journal = worker.journal(call_sid, won.epoch)
     for stream_sid in streams:
-        await desk.add_token(call_sid, "t2")
-        await desk.attach(call_sid, stream_sid)
+        await desk.door.add_token(call_sid, "t2")
+        desk.door.attach(call_sid, stream_sid)
         edge.up(call_sid, stream_sid).send("1-0", Mark("a"))
         worker.down(call_sid, stream_sid).send(f"{won.epoch}-1", Mark("a"))
     registry.save_cursor(call_sid, streams[-1], 1)
@@ -842,8 +867,8 @@ async def test_nothing_brings_back_a_forgotten_call_for_good(redis: str, peek: P
         registry = Registry(bus)
         registry.abandon("CA1", "late")
         registry.save_cursor("CA2", "MZ1", 5)
-        await registry.attach("CA3", "MZ1")
-        await registry.add_token("CA4", "t")
+        registry.door.attach("CA3", "MZ1")
+        await registry.door.add_token("CA4", "t")
         await lets_in(registry, "CA5", "t")
         await bus.flush()
 

@@ -193,13 +193,13 @@ class Archive:
 
     async def archived(self, call_sid: str) -> str:
         """What `note_archived` noted; "" if it has not."""
-        name = keys.call(self._bus.lane_of(call_sid), call_sid)
+        name = self._bus.call_key(call_sid)
         noted = await self._bus.link.ask("HGET", name, "archived")
         return noted.decode() if noted else ""
 
     async def note_archived(self, call_sid: str, note: str) -> None:
         """Note in a call's hash, while there is one, that it has been archived."""
-        name = keys.call(self._bus.lane_of(call_sid), call_sid)
+        name = self._bus.call_key(call_sid)
         await self._bus.link.ask("EVAL", _NOTE_ARCHIVED, 1, name, note)
 
     async def tail_up(self, call_sid: str, stream_sid: str, count: int) -> list[tuple[int, Up]]:

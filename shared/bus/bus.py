@@ -94,6 +94,10 @@ class Bus:
     def lane_of(self, call_sid: str) -> int:
         return keys.lane_of(call_sid, len(self._readers))
 
+    def call_key(self, call_sid: str) -> str:
+        """The name of a call's hash."""
+        return keys.call(self.lane_of(call_sid), call_sid)
+
     # -- writing --------------------------------------------------------------
 
     def up(self, call_sid: str, stream_sid: str) -> Outlet[Up]:

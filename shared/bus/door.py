@@ -37,7 +37,7 @@ class Door:
             BusDown, Refused
         """
         arguments = (f"token:{token}", int(good_s * 1000), LIVE_TTL_S, int(again))
-        await self._bus.run_script(scripts.GRANT, (self._key(call_sid),), *arguments)
+        await self._bus.run_script(scripts.GRANT, (self._bus.call_key(call_sid),), *arguments)
 
     async def add_token(self, call_sid: str, token: str, good_s: float = TOKEN_S) -> None:
         """Allow one more phone socket for a call, and count that the phone was asked back.
@@ -46,7 +46,7 @@ class Door:
             BusDown, Refused
         """
         await self.grant(call_sid, token, good_s)
-        await self._bus.link.ask("HINCRBY", self._key(call_sid), "attempts", 1)
+        await self._bus.link.ask("HINCRBY", self._bus.call_key(call_sid), "attempts", 1)
 
     async def renew_token(self, call_sid: str, token: str, good_s: float = TOKEN_S) -> None:
         """A token that nobody has shown yet is good for so long from now on.
@@ -75,7 +75,8 @@ class Door:
         verdict, flat = await self._bus.run_script(scripts.ADMIT, *asking)
         admission = Admission(verdict.decode())
         if admission is Admission.ATTACHED:
-            self._attach(*attaching)  # once more, for a Redis that comes back without it
+            # Once more, for a Redis that comes back without it.
+            self._bus.post_script(scripts.ATTACH, *attaching, repeats=True)
         return admission, call_in(flat)
 
     def attach(self, call_sid: str, stream_sid: str) -> None:
@@ -84,7 +85,7 @@ class Door:
         The owner's name is read in one step with writing the stream, and a claimer reads the
         stream after writing its name: one of the two always sees the other.
         """
-        self._attach(*self._attaching(call_sid, stream_sid))
+        self._bus.post_script_now(scripts.ATTACH, *self._attaching(call_sid, stream_sid))
 
     def _attaching(
         self, call_sid: str, stream_sid: str
@@ -92,7 +93,7 @@ class Door:
         """Keys and arguments of the script: the same each time that it is sent."""
         lane = self._bus.lane_of(call_sid)
         return (
-            (keys.call(lane, call_sid), keys.log(lane, call_sid)),
+            (self._bus.call_key(call_sid), keys.log(lane, call_sid)),
             stream_sid,
             name_of(self._bus.process, self._bus.take_numbers()),
             LIVE_TTL_S,
@@ -102,12 +103,6 @@ class Door:
             NOTES.pack(Attach(call_sid, stream_sid)),
         )
 
-    def _attach(self, names: Sequence[str], *arguments: Argument) -> None:
-        self._bus.post_script_now(scripts.ATTACH, names, *arguments)
-
     def moved(self, call_sid: str) -> None:
         """The phone is asked back because its edge leaves: that is no failed attempt."""
-        self._bus.link.post("HINCRBY", self._key(call_sid), "attempts", -1)
-
-    def _key(self, call_sid: str) -> str:
-        return keys.call(self._bus.lane_of(call_sid), call_sid)
+        self._bus.link.post("HINCRBY", self._bus.call_key(call_sid), "attempts", -1)

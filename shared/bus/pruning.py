@@ -56,7 +56,7 @@ async def _prune(bus: Bus, link: Link) -> int:
     """Remove recordings from the server of this link, the oldest first."""
     removed = 0
     async for call_sid in _index(bus):
-        name = keys.call(bus.lane_of(call_sid), call_sid)
+        name = bus.call_key(call_sid)
         if bus.link.of(name) is link and await _remove(bus, call_sid):
             removed += 1
             if not await _is_full(link):

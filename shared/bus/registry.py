@@ -92,7 +92,7 @@ class Registry:
         is_new = outcome in (Outcome.NEW, Outcome.UNSERVED)
         if again:
             # Also what a new call is if the first answer was lost: then nothing describes it yet.
-            name = self._call_key(ringing.call_sid)
+            name = self._bus.call_key(ringing.call_sid)
             is_new = not await self._bus.link.ask("HEXISTS", name, "started")
         if is_new:
             self._describe(ringing)
@@ -103,7 +103,7 @@ class Registry:
         return outcome
 
     def _describe(self, ringing: Ringing) -> None:
-        name = self._call_key(ringing.call_sid)
+        name = self._bus.call_key(ringing.call_sid)
         self._bus.link.post("HSETNX", name, "started", int(time.time() * 1000))
         self._bus.link.post("HSET", name, "state", State.RINGING, *_flat(described(ringing)))
         self._bus.link.post("HDEL", name, "cause", "ended", "transfer", "stream")
@@ -130,7 +130,7 @@ class Registry:
     def abandon(self, call_sid: str, cause: str) -> None:
         """End a call that no worker serves."""
         fields = ("state", State.ENDED, "cause", cause, "ended", int(time.time() * 1000))
-        self._write(self._call_key(call_sid), *fields)
+        self._write(self._bus.call_key(call_sid), *fields)
 
     # -- the worker's side ----------------------------------------------------
 
@@ -217,7 +217,7 @@ class Registry:
         fields = {"started": began_ms, "state": State.LIVE if streams else State.RINGING}
         fields |= {f"stream:{stream_sid}": "1" for stream_sid in streams}
         fields |= {"stream": streams[-1]} if streams else {}
-        name = self._call_key(ringing.call_sid)
+        name = self._bus.call_key(ringing.call_sid)
         for field, value in (described(ringing) | fields).items():
             self._bus.link.post("HSETNX", name, field, value)
         self._bus.link.post("EXPIRE", name, LIVE_TTL_S, "NX")
@@ -228,7 +228,7 @@ class Registry:
 
         By then all that its owner wrote of it is at Redis: on a cluster it lies elsewhere.
         """
-        own = self._bus.link.of(self._call_key(claim.ringing.call_sid))
+        own = self._bus.link.of(self._bus.call_key(claim.ringing.call_sid))
         if own is self._bus.link.of(keys.DISPATCH):
             self._release(claim, to)
         else:
@@ -260,7 +260,7 @@ class Registry:
 
     def save_cursor(self, call_sid: str, stream_sid: str, up: int) -> None:
         """Note how far the owner has read on a stream, for a successor."""
-        self._write(self._call_key(call_sid), "cursor", f"{stream_sid} {up}")
+        self._write(self._bus.call_key(call_sid), "cursor", f"{stream_sid} {up}")
 
     async def idle_s(self, call_sid: str, stream_sid: str) -> float | None:
         """Seconds since the caller's side of a stream was written to; None if Redis cannot tell.
@@ -281,7 +281,7 @@ class Registry:
         Args:
             transfer: Whom the caller goes to now, if to anybody.
         """
-        names = (self._call_key(claim.ringing.call_sid),)
+        names = (self._bus.call_key(claim.ringing.call_sid),)
         arguments = (claim.epoch, cause, int(time.time() * 1000), LIVE_TTL_S, transfer)
         self._bus.post_script(scripts.CLOSE, names, *arguments, repeats=True)
 
@@ -312,7 +312,7 @@ class Registry:
     def _names(self, claim: Claim, streams: Sequence[str]) -> list[str]:
         call_sid = claim.ringing.call_sid
         lane = self._bus.lane_of(call_sid)
-        names = [self._call_key(call_sid), keys.log(lane, call_sid)]
+        names = [self._bus.call_key(call_sid), keys.log(lane, call_sid)]
         for stream_sid in streams:
             names += [keys.up(lane, stream_sid), keys.down(lane, stream_sid)]
         return names
@@ -329,16 +329,13 @@ class Registry:
         Raises:
             BusDown, Refused
         """
-        flat = await self._bus.link.ask("HGETALL", self._call_key(call_sid))
+        flat = await self._bus.link.ask("HGETALL", self._bus.call_key(call_sid))
         return call_in(flat)
 
     def _write(self, name: str, *fields: str | int) -> None:
         """Set fields of a call's hash; one that Redis had forgotten must not stay for ever."""
         self._bus.link.post("HSET", name, *fields)
         self._bus.link.post("EXPIRE", name, LIVE_TTL_S, "NX")
-
-    def _call_key(self, call_sid: str) -> str:
-        return keys.call(self._bus.lane_of(call_sid), call_sid)
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

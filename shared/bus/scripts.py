@@ -316,7 +316,6 @@ return 1
 _ATTACH = """
 local stream = 'stream:' .. ARGV[1]
 local function attach()
-  if redis.call('HGET', KEYS[1], stream) == ARGV[2] then return end
   redis.call('HSET', KEYS[1], 'stream', ARGV[1], stream, ARGV[2], 'state', 'live')
   redis.call('EXPIRE', KEYS[1], ARGV[3], 'NX')
   redis.call('XADD', KEYS[2], '*', '', ARGV[4])
@@ -331,7 +330,9 @@ end
 
 # KEYS call, log. ARGV StreamSid, who asks (each time another name, that of a note), ttl in s,
 # the log's entry, what an inbox's name begins with, how long an inbox may be, the note.
-ATTACH = Script(_ATTACH + "attach()", keys=2)
+ATTACH = Script(
+    _ATTACH + "if redis.call('HGET', KEYS[1], stream) ~= ARGV[2] then attach() end", keys=2
+)
 
 # KEYS and ARGV of ATTACH. ARGV 8, 9: the token's field, 1 if without a token nobody gets in.
 # Answers {what becomes of the stream, the hash as it was before}. A call that was announced needs

@@ -29,7 +29,7 @@ Outcomes = dict[str, asyncio.Future[Outcome]]
 pytestmark = [
     pytest.mark.alone,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(180),
 ]
 
 

@@ -77,6 +77,7 @@ async def begin(edge: Bus, worker: Bus) -> Claim:
     claim = await registry.claim()
     assert claim
     worker.journal("CA1", claim.epoch).write(Onset(1))
+    await worker.flush()
     desk.door.attach("CA1", "MZ1")
     return claim
 
@@ -315,7 +316,9 @@ async def test_a_call_outlives_a_restart_without_a_file() -> None:
 
             with peeking(server.url) as peek:
                 assert keys_without_ttl(peek) == []
-                assert log_of(peek) == [Onset(1), Attached("MZ1", "edge-1")]
+                # Each says again what it had said; which of the two is back first, nobody knows.
+                said = [Onset(1), Attached("MZ1", "edge-1")]
+                assert log_of(peek) in (said, said[::-1])
 
 
 async def test_a_call_whose_owner_is_gone_with_its_dispatch_is_dispatched_by_the_edge(

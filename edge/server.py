@@ -19,6 +19,7 @@ from websockets.protocol import State
 from websockets.speedups import apply_mask
 
 from shared import frames
+from shared.rota import Intake
 from shared.settings import Settings
 
 # Under this name the scope of a WebSocket has the wire below it.
@@ -83,12 +84,14 @@ class PhoneWire(WebSocketsSansIOProtocol):
     """A WebSocket that is gone soon after we closed it, whatever became of its peer.
 
     Once a call is served on it, text goes straight from and to the call's owner (`serve`, `push`),
-    in the turn of the loop in which it comes. The library's way of a message, and ASGI's (a queue,
+    what comes in its turn among all calls'. The library's way of a message, and ASGI's (a queue,
     a task to wake, a pause of the transport, a dictionary each way) are too long for a frame each
     20 ms; all that is no whole message stays theirs (see `shared.frames`).
     """
 
-    _cutter: frames.Cutter | None = None
+    _cutter: frames.Cutter
+    _has_request = False
+    _intake: Intake
     _on_text: Callable[[bytes], None] | None = None
     _on_writable: Callable[[], None]
 
@@ -97,6 +100,10 @@ class PhoneWire(WebSocketsSansIOProtocol):
         """The wire below a WebSocket that is served by this module's server."""
         wire: PhoneWire = scope["extensions"][WIRE]
         return wire
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._cutter = frames.Cutter(MAX_FRAME, apply_mask)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -112,6 +119,7 @@ class PhoneWire(WebSocketsSansIOProtocol):
         """
         waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
         self._on_text, self._on_writable = on_text, on_writable
+        self._intake = Intake(self._feed)
         for message in waiting:
             if message["type"] == "websocket.receive":
                 on_text((message.get("text") or "").encode())
@@ -138,10 +146,20 @@ class PhoneWire(WebSocketsSansIOProtocol):
             self._on_writable()
 
     def data_received(self, data: bytes) -> None:
-        if self._cutter is None:  # this is the request, and frames follow its answer
-            self._cutter = frames.Cutter(MAX_FRAME, apply_mask)
+        if self._on_text:
+            self._intake.add(data)
+        elif self._has_request:
+            self._feed(data)  # one that joins waits for nobody
+        else:
+            self._has_request = True
             super().data_received(data)
-            return
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._on_text:
+            self._intake.flush()
+        super().connection_lost(exc)
+
+    def _feed(self, data: bytes) -> None:
         for kind, piece in self._cutter.feed(data):
             if kind == frames.OTHER:
                 super().data_received(piece)

@@ -1,9 +1,9 @@
 """The wire under the agent: websockets' sans-IO client over a bare asyncio transport.
 
 The library does the protocol, the transport does the bytes, and nothing lies
-between: no queue, no task, no timer a connection. A frame from the agent is
-handled in the turn of the loop in which it arrives, and a frame for it is
-written in the turn in which the bus delivered it. Whole messages go past the library,
+between: no queue, no task, no timer a connection. Text from the agent is handled in the
+turn of the loop in which it arrives, speech in its turn among all calls', and what is for the
+agent is written in the turn in which the bus delivered it. Whole messages go past the library,
 too (see `shared.frames`), those of sound that arrive together as one.
 """
 
@@ -13,7 +13,6 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
-from operator import itemgetter
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -26,6 +25,7 @@ from websockets.speedups import apply_mask
 from websockets.uri import parse_uri
 
 from shared import frames
+from shared.rota import Intake
 
 # TCP, TLS and the upgrade together. The caller hears ringing, or nothing, meanwhile.
 CONNECT_WITHIN_S = 5.0
@@ -121,6 +121,7 @@ class AgentSocket(asyncio.Protocol):
         self._on_closed = on_closed
         self._transport: asyncio.Transport | None = None
         self._cutter: frames.Cutter | None = None  # there is one once the service has taken us
+        self._speech = Intake(self._tell)
         self._answer_end = b""
         self._pieces: list[bytes] = []
         self._pieces_are_text = False
@@ -233,15 +234,15 @@ class AgentSocket(asyncio.Protocol):
             else:
                 self._receive(data)  # more of the answer: why we are refused
                 return
-        for kind, pieces in groupby(self._cutter.feed(data), itemgetter(0)):
+        for kind, piece in self._cutter.feed(data):
             if kind == frames.BINARY:
-                self._tell(b"".join([piece for _, piece in pieces]))
+                self._speech.add(piece)
                 continue
-            for _, piece in pieces:
-                if kind == frames.TEXT:
-                    self._tell(piece.decode(errors="replace"))
-                else:
-                    self._receive(piece)
+            self._speech.flush()
+            if kind == frames.TEXT:
+                self._tell(piece.decode(errors="replace"))
+            else:
+                self._receive(piece)
 
     def _cut_answer(self, data: bytes) -> tuple[bytes, bytes]:
         """What of these bytes belongs to the answer to our request, and what lies behind it."""
@@ -320,6 +321,7 @@ class AgentSocket(asyncio.Protocol):
                 self._transport.write_eof()
 
     def _finish(self, code: str) -> None:
+        self._speech.flush()
         if not self._opened.done():
             self._opened.set_exception(AgentRefused(code))
             self._is_over = True

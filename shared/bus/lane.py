@@ -17,8 +17,12 @@ whoever takes its entries knows which of them are new.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from shared.bus.wire import Answer, Connect, Wire, bulk, keep_connected
+from redis.exceptions import RedisError
+
+from shared.bus.wire import Answer, Connect, Wire, bulk, keep_connected, settle
+from shared.rota import AT_ONCE, Rota
 
 # How long Redis may hold a read open when nothing comes. Short, so that a connection
 # that died silently is noticed.
@@ -31,10 +35,6 @@ COUNT = 256
 _XREAD = ("XREAD", "COUNT", COUNT, "BLOCK", BLOCK_MS, "STREAMS")
 XREAD = b"".join(bulk(str(part).encode()) for part in _XREAD)
 XREAD_PARTS = len(_XREAD)
-
-# Streams handed over in one turn of the loop. Between two turns everything else is seen to: with
-# hundreds of calls, a `clear` or a call that joins does not wait for all of their frames.
-AT_ONCE = 16
 
 # With so many streams a pause is as long as it may be; with half of them, a quarter of it.
 PAUSE_STREAMS = 200
@@ -57,10 +57,11 @@ def pause_s(streams: int, longest: float) -> float:
 class _Stream:
     """Key and cursor as they go into the command: hundreds are in each read."""
 
-    __slots__ = ("cursor", "key", "sink")
+    __slots__ = ("cursor", "key", "name", "sink")
 
-    def __init__(self, key: bytes, cursor: bytes, sink: Sink) -> None:
-        self.key = bulk(key)
+    def __init__(self, name: bytes, cursor: bytes, sink: Sink) -> None:
+        self.name = name
+        self.key = bulk(name)
         self.cursor = bulk(cursor)
         self.sink = sink
 
@@ -73,7 +74,8 @@ class Lane:
         read_own: Takes its entries: after a reconnect those that are still there once more.
         wake: Writes an entry to it.
         on_loss: Called when a connection broke. One that writes may not notice by itself.
-        pause: Seconds that entries gather between two reads, at most. 0 where each counts.
+        pause: Seconds that entries gather between two reads, at most, see `pause_s`; at least the
+            rest of a turn of the loop. None for a lane where nothing waits.
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class Lane:
         read_own: Sink,
         wake: Callable[[], None],
         on_loss: Callable[[], None] = lambda: None,
-        pause: float = 0.0,
+        pause: float | None = 0.0,
     ) -> None:
         self._connect = connect
         self._pause = pause
@@ -92,6 +94,7 @@ class Lane:
         self._own = _Stream(own.encode(), b"0-0", read_own)
         self._streams: dict[bytes, _Stream] = {own.encode(): self._own}
         self._is_reading = False
+        self._rota = Rota()
         self.is_up = False
 
     @property
@@ -129,14 +132,11 @@ class Lane:
 
     async def _use(self, wire: Wire) -> None:
         self._own.cursor = bulk(b"0-0")
+        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             self.is_up = True
-            while True:
-                asked = dict(self._streams)
-                answers = await self._read(wire, asked)
-                await self._deliver(answers, asked)
-                if answers:  # whatever else is ready comes first, and is read about together
-                    await asyncio.sleep(pause_s(len(asked), self._pause))
+            self._read(wire, lost)
+            await lost
         finally:
             self.is_up = self._is_reading = False
 
@@ -144,22 +144,53 @@ class Lane:
         if failures == 0:
             self._on_loss()
 
-    async def _read(self, wire: Wire, asked: dict[bytes, _Stream]) -> Answer:
+    def _read(self, wire: Wire, lost: asyncio.Future[None]) -> None:
+        if lost.done():
+            return
+        asked = dict(self._streams)
         streams = asked.values()
-        self._is_reading = True
         head = b"*%d\r\n%b" % (XREAD_PARTS + 2 * len(streams), XREAD)
         command = b"".join((head, *(s.key for s in streams), *(s.cursor for s in streams)))
-        (answer,) = await wire.round_trip(command, 1)
-        self._is_reading = False
-        return answer
+        self._is_reading = True
+        try:
+            wire.send(command, 1, partial(self._take, wire, lost, asked))
+        except (RedisError, OSError, TimeoutError) as exc:
+            settle(lost, exc)
 
-    async def _deliver(self, answer: Answer, asked: dict[bytes, _Stream]) -> None:
+    def _take(
+        self,
+        wire: Wire,
+        lost: asyncio.Future[None],
+        asked: dict[bytes, _Stream],
+        answers: list[Answer] | Exception,
+    ) -> None:
+        """The answer is in: what it has of a few streams is handed over now, of many in turns."""
+        self._is_reading = False
+        answer = answers if isinstance(answers, Exception) else answers[0]
         if isinstance(answer, Exception):
-            raise answer
-        for number, (key, entries) in enumerate(answer or (), start=1):
-            stream = asked[key]
-            if self._streams.get(key) is stream:  # else: it left while the read was under way
-                stream.cursor = bulk(entries[-1][0])
-                stream.sink(entries)
-            if number % AT_ONCE == 0:
-                await asyncio.sleep(0)
+            settle(lost, answer)
+            return
+        work = [partial(self._hand, lost, asked[key], entries) for key, entries in answer or ()]
+        work.append(partial(self._go_on, wire, lost, len(asked) if work else 0))
+        for piece in work:
+            if len(work) <= AT_ONCE:
+                piece()
+            else:
+                self._rota.put(piece)
+
+    def _go_on(self, wire: Wire, lost: asyncio.Future[None], streams: int) -> None:
+        """All is handed over: read again, now or when more has gathered."""
+        if self._pause is None or not streams:
+            self._read(wire, lost)
+        else:
+            pause = pause_s(streams, self._pause)
+            asyncio.get_running_loop().call_later(pause, self._read, wire, lost)
+
+    def _hand(self, lost: asyncio.Future[None], stream: _Stream, entries: Entries) -> None:
+        if lost.done() or self._streams.get(stream.name) is not stream:
+            return  # it left while the read was under way
+        stream.cursor = bulk(entries[-1][0])
+        try:
+            stream.sink(entries)
+        except Exception as exc:  # noqa: BLE001 (the loop that reads ends by it)
+            settle(lost, exc)

@@ -27,7 +27,7 @@ class Reader:
         wake: A stream of this process's own, for the crowd's.
         write: Writes an entry without a payload to one of the two.
         on_loss: Called when the crowd's connection broke.
-        pause: Seconds that entries gather between two reads, at most; see `pause_s`.
+        pause: Seconds that entries of the crowd gather between two reads, at most.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Reader:
         on_loss: Callable[[], None],
         pause: float,
     ) -> None:
-        self._quick = Lane(connect, inbox, read_inbox, lambda: write(inbox), pause=pause)
+        self._quick = Lane(connect, inbox, read_inbox, lambda: write(inbox), pause=None)
         self._crowd = Lane(connect, wake, lambda _: None, lambda: write(wake), on_loss, pause)
         self._new: dict[str, asyncio.TimerHandle] = {}
 

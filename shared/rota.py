@@ -1,0 +1,66 @@
+"""What a loop has to do for hundreds of calls, a few at a time.
+
+A loop asks which sockets have something to read, and sees to all of them before it asks
+again. With hundreds of calls that can be hundreds of frames, behind which a note, a `clear` or a
+call that joins would wait. So a frame is only taken from its socket then, and dealt with
+in its turn: a few are, then the loop asks again, then the next few are.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+# Pieces of work between two looks at the sockets: one or two milliseconds.
+AT_ONCE = 16
+
+
+class Rota:
+    """Pieces of work, done in order, some in each turn of the loop."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._is_due = False
+
+    def put(self, work: Callable[[], None]) -> None:
+        """Do this when its turn has come. What it raises is for the loop's exception handler."""
+        self._waiting.append(work)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waiting and not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def _work(self) -> None:
+        self._is_due = False
+        try:
+            for _ in range(min(AT_ONCE, len(self._waiting))):
+                self._waiting.popleft()()
+        finally:
+            self._go_on()
+
+
+_of_sockets: WeakKeyDictionary[asyncio.AbstractEventLoop, Rota] = WeakKeyDictionary()
+
+
+class Intake:
+    """What one socket has received, handed to `feed` when it is the socket's turn."""
+
+    def __init__(self, feed: Callable[[bytes], None]) -> None:
+        self._feed = feed
+        self._unread: list[bytes] = []
+        self._rota = _of_sockets.setdefault(asyncio.get_running_loop(), Rota())
+
+    def add(self, data: bytes) -> None:
+        """Bytes arrive."""
+        if not self._unread:
+            self._rota.put(self.flush)
+        self._unread.append(data)
+
+    def flush(self) -> None:
+        """Hand over what there is now."""
+        if self._unread:
+            data = b"".join(self._unread)
+            self._unread.clear()
+            self._feed(data)

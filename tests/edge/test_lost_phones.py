@@ -14,6 +14,7 @@ from edge import app, server
 from edge import call as phone_call
 from shared import keys
 from shared.messages import Audio, Clear, Detached, Ended, Mark
+from shared.rota import AT_ONCE
 from shared.sound import SILENT_FRAME
 from sim.phone.call import Call
 from sim.phone.caller import Caller, Wait
@@ -119,6 +120,35 @@ async def test_a_phone_lost_while_it_is_spoken_to(
 
     await check_gone(redis, edge, worker, phone.call_sid)
     assert isinstance((await worker.heard(phone.call_sid))[-1], Detached)
+
+
+async def test_phones_that_hang_up_and_are_gone_at_the_same_moment_have_hung_up(
+    redis: str, worker: Worker
+) -> None:
+    """Their last words are heard, however many sockets break in the same turn of the loop."""
+    numbers = range(5 * AT_ONCE)
+    phones = [Renderer("AC" + "0" * 32, f"CA{each:032x}", f"MZ{each:032x}") for each in numbers]
+    async with AsyncExitStack() as stack:
+        most = len(phones)
+        edge = await stack.enter_async_context(listening(redis, MAX_SESSIONS=str(most)))
+        await stack.enter_async_context(worker.beating(places=most))
+        sockets = []
+        for phone in phones:
+            socket = await stack.enter_async_context(connect(edge.stream, proxy=None))
+            await socket.send(CONNECTED)
+            await socket.send(phone.start({}))
+            sockets.append(socket)
+        for number in numbers:
+            await worker.stream(f"CA{number:032x}")
+        for phone, socket in zip(phones, sockets, strict=True):
+            socket.protocol.send_text(phone.stop().encode())
+            socket.transport.write(b"".join(socket.protocol.data_to_send()))
+            socket.transport.close()
+        await until(lambda: edge.face.calls == 0)
+        await edge.face.desk.bus.flush()
+
+        last = [(await worker.heard(f"CA{number:032x}"))[-1] for number in numbers]
+    assert last == [Ended("caller hung up")] * len(phones)
 
 
 async def test_a_phone_that_falls_silent_with_its_socket_open(

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 import worker.socket
+from shared.rota import AT_ONCE
 from worker.socket import AgentRefused, AgentSocket
 
 KEY = "a-key"
@@ -383,6 +384,49 @@ async def test_a_connection_that_breaks_is_1006(owner: Owner) -> None:
         await settle()
 
     assert owner.closed == ["closed 1006"]
+
+
+async def test_the_order_is_the_agents_whatever_comes_together(owner: Owner) -> None:
+    async def speak(connection: ServerConnection) -> None:
+        said = connection.protocol
+        said.send_binary(b"a")
+        said.send_binary(b"b")
+        said.send_text(b"text")
+        said.send_binary(b"c")
+        said.send_text(b"more")
+        connection.transport.write(b"".join(said.data_to_send()))
+        await listen(connection)
+
+    async with agent(speak) as url:
+        socket = await owner.open(url)
+        await owner.until(lambda: "more" in owner.messages)
+        socket.close()
+
+    sound = [message for message in owner.messages if isinstance(message, bytes)]
+    assert b"".join(sound) == b"abc"
+    assert owner.messages[-3:] == ["text", b"c", "more"]
+
+
+async def test_the_last_speech_is_told_before_the_end() -> None:
+    """However many sockets end in the same turn of the loop."""
+    owners = [Owner() for _ in range(3 * AT_ONCE)]
+    agents: list[ServerConnection] = []
+
+    async def wait(connection: ServerConnection) -> None:
+        agents.append(connection)
+        await listen(connection)
+
+    async with agent(wait) as url:
+        for each in owners:
+            await each.open(url)
+        for connection in agents:
+            connection.protocol.send_binary(b"last")
+            connection.transport.write(b"".join(connection.protocol.data_to_send()))
+            connection.transport.close()
+        for each in owners:
+            await each.until(lambda each=each: bool(each.closed))  # type: ignore[misc]
+
+    assert [each.messages for each in owners] == [[b"last"]] * len(owners)
 
 
 async def test_an_end_of_stream_without_a_close_is_1006(owner: Owner) -> None:

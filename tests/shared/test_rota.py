@@ -1,0 +1,105 @@
+"""Work in turns: its order, how much of it a turn, and what a socket's last bytes come to."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import pytest
+
+from shared.rota import AT_ONCE, Intake, Rota
+
+
+async def turn() -> None:
+    await asyncio.sleep(0)
+
+
+async def test_all_is_done_in_order_some_of_it_a_turn() -> None:
+    rota, done = Rota(), list[int]()
+    for number in range(2 * AT_ONCE + 1):
+        rota.put(partial(done.append, number))
+    assert done == []
+
+    for expected in (AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 1):
+        await turn()
+        assert done == list(range(expected))
+
+
+async def test_work_that_makes_work_is_no_endless_turn() -> None:
+    rota, done = Rota(), list[int]()
+
+    def work(number: int) -> None:
+        done.append(number)
+        rota.put(partial(work, number + 1))
+
+    rota.put(partial(work, 0))
+    for expected in range(1, 5):
+        await turn()
+        assert done == list(range(expected))
+
+
+async def test_work_that_fails_is_told_and_the_rest_is_done() -> None:
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    rota, done = Rota(), list[str]()
+
+    def fail() -> None:
+        raise ValueError("work")
+
+    for work in (partial(done.append, "before"), fail, partial(done.append, "after")):
+        rota.put(work)
+    await turn()
+    await turn()
+
+    assert done == ["before", "after"]
+    assert [type(context["exception"]) for context in told] == [ValueError]
+
+
+async def test_what_a_socket_received_before_its_turn_is_one_piece() -> None:
+    fed: list[bytes] = []
+    intake = Intake(fed.append)
+
+    intake.add(b"one ")
+    intake.add(b"two")
+    assert fed == []
+    await turn()
+    assert fed == [b"one two"]
+
+    intake.add(b"three")
+    await turn()
+    assert fed == [b"one two", b"three"]
+
+
+async def test_what_cannot_wait_is_handed_over_once() -> None:
+    fed: list[bytes] = []
+    intake = Intake(fed.append)
+
+    intake.add(b"last words")
+    intake.flush()
+    assert fed == [b"last words"]
+
+    intake.flush()
+    await turn()
+    assert fed == [b"last words"]
+
+
+async def test_all_sockets_of_a_loop_share_its_turns() -> None:
+    fed: list[bytes] = []
+    for number in range(AT_ONCE + 1):
+        Intake(fed.append).add(b"%d" % number)
+
+    await turn()
+    assert len(fed) == AT_ONCE
+    await turn()
+    assert len(fed) == AT_ONCE + 1
+
+
+@pytest.mark.parametrize("_", range(2))
+def test_each_loop_has_turns_of_its_own(_: int) -> None:
+    async def leave_work_undone() -> None:
+        fed: list[bytes] = []
+        Intake(fed.append).add(b"heard")
+        await turn()
+        assert fed == [b"heard"]
+        Intake(fed.append).add(b"undone")
+
+    asyncio.run(leave_work_undone())

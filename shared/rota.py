@@ -3,16 +3,17 @@
 A loop asks which sockets have something to read, and sees to all of them before it asks
 again. With hundreds of calls that can be hundreds of frames, behind which a note, a `clear` or a
 call that joins would wait. So a frame is only taken from its socket then, and dealt with
-in its turn: a few are, then the loop asks again, then the next few are.
+in its turn: some are for half a millisecond, then the loop asks again, then the next are.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter as clock
 from weakref import WeakKeyDictionary
 
-# Pieces of work between two looks at the sockets: one or two milliseconds.
-AT_ONCE = 16
+# After so much work the loop asks again, whatever is left.
+TURN_S = 0.0005
 
 
 class Rota:
@@ -34,9 +35,12 @@ class Rota:
 
     def _work(self) -> None:
         self._is_due = False
+        until = clock() + TURN_S
         try:
-            for _ in range(min(AT_ONCE, len(self._waiting))):
+            for _ in range(len(self._waiting)):
                 self._waiting.popleft()()
+                if clock() > until:
+                    break
         finally:
             self._go_on()
 

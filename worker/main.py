@@ -11,6 +11,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -32,6 +33,7 @@ from shared.messages import (
 )
 from shared.metrics import metrics
 from shared.probes import is_free
+from shared.rota import Rota
 from shared.settings import BadSetting, Settings, read
 from worker import orders
 from worker.agents import BadAgentFile, Folder, Reading, choose
@@ -209,7 +211,7 @@ class Worker:
                 self._is_idle.set()
 
     async def _beat(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, rota = asyncio.get_running_loop(), Rota()
         self._up_at = loop.time()
         while True:
             if self._bus.is_up:
@@ -218,7 +220,7 @@ class Worker:
             self._up_at = now if self._bus.is_up else self._up_at
             for session in list(self._sessions.values()):
                 if self._bus.is_up:
-                    session.beat(now)
+                    rota.put(partial(session.beat, now))
                 elif now - self._up_at > BLIND_FOR_S:
                     session.let_go()  # the edges have ended these calls, and agents are billed
             await asyncio.sleep(BEAT_S)

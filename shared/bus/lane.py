@@ -22,7 +22,7 @@ from functools import partial
 from redis.exceptions import RedisError
 
 from shared.bus.wire import Answer, Connect, Wire, bulk, keep_connected, settle
-from shared.rota import AT_ONCE, Rota
+from shared.rota import Rota
 
 # How long Redis may hold a read open when nothing comes. Short, so that a connection
 # that died silently is noticed.
@@ -35,6 +35,9 @@ COUNT = 256
 _XREAD = ("XREAD", "COUNT", COUNT, "BLOCK", BLOCK_MS, "STREAMS")
 XREAD = b"".join(bulk(str(part).encode()) for part in _XREAD)
 XREAD_PARTS = len(_XREAD)
+
+# What comes of no more streams is handed over as it comes.
+FEW = 16
 
 # With so many streams a pause is as long as it may be; with half of them, a quarter of it.
 PAUSE_STREAMS = 200
@@ -173,7 +176,7 @@ class Lane:
         work = [partial(self._hand, lost, asked[key], entries) for key, entries in answer or ()]
         work.append(partial(self._go_on, wire, lost, len(asked) if work else 0))
         for piece in work:
-            if len(work) <= AT_ONCE:
+            if len(work) <= FEW:
                 piece()
             else:
                 self._rota.put(piece)

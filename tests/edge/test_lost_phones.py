@@ -12,9 +12,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge import app, server
 from edge import call as phone_call
-from shared import keys
+from shared import keys, rota
 from shared.messages import Audio, Clear, Detached, Ended, Mark
-from shared.rota import AT_ONCE
 from shared.sound import SILENT_FRAME
 from sim.phone.call import Call
 from sim.phone.caller import Caller, Wait
@@ -123,15 +122,14 @@ async def test_a_phone_lost_while_it_is_spoken_to(
 
 
 async def test_phones_that_hang_up_and_are_gone_at_the_same_moment_have_hung_up(
-    redis: str, worker: Worker
+    edge: Edge, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their last words are heard, however many sockets break in the same turn of the loop."""
-    numbers = range(5 * AT_ONCE)
+    monkeypatch.setattr(rota, "TURN_S", 0.0)
+    numbers = range(20)
     phones = [Renderer("AC" + "0" * 32, f"CA{each:032x}", f"MZ{each:032x}") for each in numbers]
     async with AsyncExitStack() as stack:
-        most = len(phones)
-        edge = await stack.enter_async_context(listening(redis, MAX_SESSIONS=str(most)))
-        await stack.enter_async_context(worker.beating(places=most))
+        await stack.enter_async_context(worker.beating(places=len(phones)))
         sockets = []
         for phone in phones:
             socket = await stack.enter_async_context(connect(edge.stream, proxy=None))

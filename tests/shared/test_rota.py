@@ -6,20 +6,40 @@ from typing import Any
 
 import pytest
 
-from shared.rota import AT_ONCE, Intake, Rota
+from shared import rota as module
+from shared.rota import Intake, Rota
 
 
 async def turn() -> None:
     await asyncio.sleep(0)
 
 
-async def test_all_is_done_in_order_some_of_it_a_turn() -> None:
+@pytest.fixture
+def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each turn has time for one piece of work."""
+    monkeypatch.setattr(module, "TURN_S", 0.0)
+
+
+async def test_what_there_is_time_for_is_done_in_the_next_turn_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "TURN_S", 60.0)
     rota, done = Rota(), list[int]()
-    for number in range(2 * AT_ONCE + 1):
+    for number in range(100):
         rota.put(partial(done.append, number))
     assert done == []
 
-    for expected in (AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 1):
+    await turn()
+    assert done == list(range(100))
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_when_time_is_up_the_rest_is_for_later_turns() -> None:
+    rota, done = Rota(), list[int]()
+    for number in range(3):
+        rota.put(partial(done.append, number))
+
+    for expected in range(1, 4):
         await turn()
         assert done == list(range(expected))
 
@@ -47,8 +67,8 @@ async def test_work_that_fails_is_told_and_the_rest_is_done() -> None:
 
     for work in (partial(done.append, "before"), fail, partial(done.append, "after")):
         rota.put(work)
-    await turn()
-    await turn()
+    for _ in range(3):
+        await turn()
 
     assert done == ["before", "after"]
     assert [type(context["exception"]) for context in told] == [ValueError]
@@ -82,15 +102,16 @@ async def test_what_cannot_wait_is_handed_over_once() -> None:
     assert fed == [b"last words"]
 
 
+@pytest.mark.usefixtures("short_turns")
 async def test_all_sockets_of_a_loop_share_its_turns() -> None:
     fed: list[bytes] = []
-    for number in range(AT_ONCE + 1):
+    for number in range(2):
         Intake(fed.append).add(b"%d" % number)
 
     await turn()
-    assert len(fed) == AT_ONCE
+    assert fed == [b"0"]
     await turn()
-    assert len(fed) == AT_ONCE + 1
+    assert fed == [b"0", b"1"]
 
 
 @pytest.mark.parametrize("_", range(2))

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 import worker.socket
-from shared.rota import AT_ONCE
+from shared import rota
 from worker.socket import AgentRefused, AgentSocket
 
 KEY = "a-key"
@@ -407,9 +407,10 @@ async def test_the_order_is_the_agents_whatever_comes_together(owner: Owner) -> 
     assert owner.messages[-3:] == ["text", b"c", "more"]
 
 
-async def test_the_last_speech_is_told_before_the_end() -> None:
+async def test_the_last_speech_is_told_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many sockets end in the same turn of the loop."""
-    owners = [Owner() for _ in range(3 * AT_ONCE)]
+    monkeypatch.setattr(rota, "TURN_S", 0.0)
+    owners = [Owner() for _ in range(20)]
     agents: list[ServerConnection] = []
 
     async def wait(connection: ServerConnection) -> None:

@@ -91,7 +91,7 @@ class PhoneWire(WebSocketsSansIOProtocol):
 
     _cutter: frames.Cutter
     _has_request = False
-    _intake: Intake
+    _texts: Intake
     _on_text: Callable[[bytes], None] | None = None
     _on_writable: Callable[[], None]
 
@@ -119,7 +119,7 @@ class PhoneWire(WebSocketsSansIOProtocol):
         """
         waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
         self._on_text, self._on_writable = on_text, on_writable
-        self._intake = Intake(self._feed)
+        self._texts = Intake(self._hear)
         for message in waiting:
             if message["type"] == "websocket.receive":
                 on_text((message.get("text") or "").encode())
@@ -146,29 +146,35 @@ class PhoneWire(WebSocketsSansIOProtocol):
             self._on_writable()
 
     def data_received(self, data: bytes) -> None:
-        if self._on_text:
-            self._intake.add(data)
-        elif self._has_request:
-            self._feed(data)  # one that joins waits for nobody
-        else:
+        if not self._has_request:
             self._has_request = True
             super().data_received(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._on_text:
-            self._intake.flush()
-        super().connection_lost(exc)
-
-    def _feed(self, data: bytes) -> None:
+            return
         for kind, piece in self._cutter.feed(data):
+            if kind == frames.TEXT and self._on_text:
+                self._texts.add(piece)
+                continue
+            self._flush()
             if kind == frames.OTHER:
                 super().data_received(piece)
-            elif kind == frames.TEXT and self._on_text and not self.close_sent:
-                self._on_text(piece)
             else:
                 self.curr_msg_data_type = "text" if kind == frames.TEXT else "bytes"
                 self.frames = [piece]
                 self.send_receive_event_to_app()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._flush()
+        super().connection_lost(exc)
+
+    def _flush(self) -> None:
+        """What has come is handed over before what comes behind it."""
+        if self._on_text:
+            self._texts.flush()
+
+    def _hear(self, texts: list[bytes]) -> None:
+        for text in texts:
+            if self._on_text and not self.close_sent:
+                self._on_text(text)
 
     def send_receive_event_to_app(self) -> None:
         if self._on_text is None or self.close_sent:

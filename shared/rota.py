@@ -49,22 +49,21 @@ _of_sockets: WeakKeyDictionary[asyncio.AbstractEventLoop, Rota] = WeakKeyDiction
 
 
 class Intake:
-    """What one socket has received, handed to `feed` when it is the socket's turn."""
+    """What one socket has received, handed to `take` when it is the socket's turn."""
 
-    def __init__(self, feed: Callable[[bytes], None]) -> None:
-        self._feed = feed
-        self._unread: list[bytes] = []
+    def __init__(self, take: Callable[[list[bytes]], None]) -> None:
+        self._take = take
+        self._pieces: list[bytes] = []
         self._rota = _of_sockets.setdefault(asyncio.get_running_loop(), Rota())
 
-    def add(self, data: bytes) -> None:
-        """Bytes arrive."""
-        if not self._unread:
+    def add(self, piece: bytes) -> None:
+        """Something arrives."""
+        if not self._pieces:
             self._rota.put(self.flush)
-        self._unread.append(data)
+        self._pieces.append(piece)
 
     def flush(self) -> None:
         """Hand over what there is now."""
-        if self._unread:
-            data = b"".join(self._unread)
-            self._unread.clear()
-            self._feed(data)
+        if self._pieces:
+            pieces, self._pieces = self._pieces, []
+            self._take(pieces)

@@ -121,7 +121,7 @@ class AgentSocket(asyncio.Protocol):
         self._on_closed = on_closed
         self._transport: asyncio.Transport | None = None
         self._cutter: frames.Cutter | None = None  # there is one once the service has taken us
-        self._speech = Intake(self._tell)
+        self._speech = Intake(self._tell_speech)
         self._answer_end = b""
         self._pieces: list[bytes] = []
         self._pieces_are_text = False
@@ -306,6 +306,9 @@ class AgentSocket(asyncio.Protocol):
         if frame.fin:
             message = b"".join(self._pieces)
             self._tell(message.decode(errors="replace") if self._pieces_are_text else message)
+
+    def _tell_speech(self, pieces: list[bytes]) -> None:
+        self._tell(b"".join(pieces))
 
     def _tell(self, message: str | bytes) -> None:
         if not self._is_over:

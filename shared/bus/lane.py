@@ -19,8 +19,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from redis.exceptions import RedisError
-
 from shared.bus.wire import Answer, Connect, Wire, bulk, keep_connected, settle
 from shared.rota import Rota
 
@@ -157,7 +155,7 @@ class Lane:
         self._is_reading = True
         try:
             wire.send(command, 1, partial(self._take, wire, lost, asked))
-        except (RedisError, OSError, TimeoutError) as exc:
+        except Exception as exc:  # noqa: BLE001 (whoever waits for the loss sees to it)
             settle(lost, exc)
 
     def _take(
@@ -192,8 +190,8 @@ class Lane:
     def _hand(self, lost: asyncio.Future[None], stream: _Stream, entries: Entries) -> None:
         if lost.done() or self._streams.get(stream.name) is not stream:
             return  # it left while the read was under way
-        stream.cursor = bulk(entries[-1][0])
         try:
+            stream.cursor = bulk(entries[-1][0])
             stream.sink(entries)
         except Exception as exc:  # noqa: BLE001 (the loop that reads ends by it)
             settle(lost, exc)

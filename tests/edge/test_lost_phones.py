@@ -8,12 +8,13 @@ from itertools import pairwise
 import pytest
 from redis import Redis
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge import app, server
 from edge import call as phone_call
 from shared import keys, rota
-from shared.messages import Audio, Clear, Detached, Ended, Mark
+from shared.messages import Audio, Clear, Detached, Ended, Mark, Up
 from shared.sound import SILENT_FRAME
 from sim.phone.call import Call
 from sim.phone.caller import Caller, Wait
@@ -121,10 +122,36 @@ async def test_a_phone_lost_while_it_is_spoken_to(
     assert isinstance((await worker.heard(phone.call_sid))[-1], Detached)
 
 
-async def test_phones_that_hang_up_and_are_gone_at_the_same_moment_have_hung_up(
-    edge: Edge, worker: Worker, monkeypatch: pytest.MonkeyPatch
+def say_stop(phone: Renderer, said: ClientProtocol) -> None:
+    said.send_text(phone.stop().encode())
+
+
+def say_close(phone: Renderer, said: ClientProtocol) -> None:
+    said.send_text(phone.media(100, SILENT_FRAME).encode())
+    said.send_close(4000)
+
+
+def say_both(phone: Renderer, said: ClientProtocol) -> None:
+    say_stop(phone, said)
+    said.send_close(1000)
+
+
+@pytest.mark.parametrize(
+    ("say", "heard"),
+    [
+        (say_stop, Ended("caller hung up")),
+        (say_close, Detached("socket closed 4000")),
+        (say_both, Ended("caller hung up")),
+    ],
+)
+async def test_the_last_words_of_phones_that_are_gone_at_the_same_moment(
+    edge: Edge,
+    worker: Worker,
+    monkeypatch: pytest.MonkeyPatch,
+    say: Callable[[Renderer, ClientProtocol], None],
+    heard: Up,
 ) -> None:
-    """Their last words are heard, however many sockets break in the same turn of the loop."""
+    """They are heard, however many sockets break in the same turn of the loop."""
     monkeypatch.setattr(rota, "TURN_S", 0.0)
     numbers = range(20)
     phones = [Renderer("AC" + "0" * 32, f"CA{each:032x}", f"MZ{each:032x}") for each in numbers]
@@ -139,14 +166,14 @@ async def test_phones_that_hang_up_and_are_gone_at_the_same_moment_have_hung_up(
         for number in numbers:
             await worker.stream(f"CA{number:032x}")
         for phone, socket in zip(phones, sockets, strict=True):
-            socket.protocol.send_text(phone.stop().encode())
+            say(phone, socket.protocol)
             socket.transport.write(b"".join(socket.protocol.data_to_send()))
             socket.transport.close()
         await until(lambda: edge.face.calls == 0)
         await edge.face.desk.bus.flush()
 
         last = [(await worker.heard(f"CA{number:032x}"))[-1] for number in numbers]
-    assert last == [Ended("caller hung up")] * len(phones)
+    assert last == [heard] * len(phones)
 
 
 async def test_a_phone_that_falls_silent_with_its_socket_open(

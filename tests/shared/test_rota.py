@@ -74,39 +74,39 @@ async def test_work_that_fails_is_told_and_the_rest_is_done() -> None:
     assert [type(context["exception"]) for context in told] == [ValueError]
 
 
-async def test_what_a_socket_received_before_its_turn_is_one_piece() -> None:
-    fed: list[bytes] = []
+async def test_what_a_socket_received_before_its_turn_is_handed_over_together() -> None:
+    fed: list[list[bytes]] = []
     intake = Intake(fed.append)
 
-    intake.add(b"one ")
+    intake.add(b"one")
     intake.add(b"two")
     assert fed == []
     await turn()
-    assert fed == [b"one two"]
+    assert fed == [[b"one", b"two"]]
 
     intake.add(b"three")
     await turn()
-    assert fed == [b"one two", b"three"]
+    assert fed == [[b"one", b"two"], [b"three"]]
 
 
 async def test_what_cannot_wait_is_handed_over_once() -> None:
-    fed: list[bytes] = []
+    fed: list[list[bytes]] = []
     intake = Intake(fed.append)
 
     intake.add(b"last words")
     intake.flush()
-    assert fed == [b"last words"]
+    assert fed == [[b"last words"]]
 
     intake.flush()
     await turn()
-    assert fed == [b"last words"]
+    assert fed == [[b"last words"]]
 
 
 @pytest.mark.usefixtures("short_turns")
 async def test_all_sockets_of_a_loop_share_its_turns() -> None:
     fed: list[bytes] = []
     for number in range(2):
-        Intake(fed.append).add(b"%d" % number)
+        Intake(fed.extend).add(b"%d" % number)
 
     await turn()
     assert fed == [b"0"]
@@ -118,9 +118,9 @@ async def test_all_sockets_of_a_loop_share_its_turns() -> None:
 def test_each_loop_has_turns_of_its_own(_: int) -> None:
     async def leave_work_undone() -> None:
         fed: list[bytes] = []
-        Intake(fed.append).add(b"heard")
+        Intake(fed.extend).add(b"heard")
         await turn()
         assert fed == [b"heard"]
-        Intake(fed.append).add(b"undone")
+        Intake(fed.extend).add(b"undone")
 
     asyncio.run(leave_work_undone())

@@ -104,6 +104,7 @@ class PhoneWire(WebSocketsSansIOProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._cutter = frames.Cutter(MAX_FRAME, apply_mask)
+        self._texts = Intake(self._hear)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -119,7 +120,6 @@ class PhoneWire(WebSocketsSansIOProtocol):
         """
         waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
         self._on_text, self._on_writable = on_text, on_writable
-        self._texts = Intake(self._hear)
         for message in waiting:
             if message["type"] == "websocket.receive":
                 on_text((message.get("text") or "").encode())
@@ -154,7 +154,7 @@ class PhoneWire(WebSocketsSansIOProtocol):
             if kind == frames.TEXT and self._on_text:
                 self._texts.add(piece)
                 continue
-            self._flush()
+            self._texts.flush()  # before what comes behind it
             if kind == frames.OTHER:
                 super().data_received(piece)
             else:
@@ -163,13 +163,8 @@ class PhoneWire(WebSocketsSansIOProtocol):
                 self.send_receive_event_to_app()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._flush()
+        self._texts.flush()
         super().connection_lost(exc)
-
-    def _flush(self) -> None:
-        """What has come is handed over before what comes behind it."""
-        if self._on_text:
-            self._texts.flush()
 
     def _hear(self, texts: list[bytes]) -> None:
         for text in texts:

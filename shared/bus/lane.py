@@ -58,11 +58,10 @@ def pause_s(streams: int, longest: float) -> float:
 class _Stream:
     """Key and cursor as they go into the command: hundreds are in each read."""
 
-    __slots__ = ("cursor", "key", "name", "sink")
+    __slots__ = ("cursor", "key", "sink")
 
-    def __init__(self, name: bytes, cursor: bytes, sink: Sink) -> None:
-        self.name = name
-        self.key = bulk(name)
+    def __init__(self, key: bytes, cursor: bytes, sink: Sink) -> None:
+        self.key = bulk(key)
         self.cursor = bulk(cursor)
         self.sink = sink
 
@@ -171,7 +170,7 @@ class Lane:
         if isinstance(answer, Exception):
             settle(lost, answer)
             return
-        work = [partial(self._hand, lost, asked[key], entries) for key, entries in answer or ()]
+        work = [partial(self._hand, lost, key, asked[key], got) for key, got in answer or ()]
         work.append(partial(self._go_on, wire, lost, len(asked) if work else 0))
         for piece in work:
             if len(work) <= FEW:
@@ -187,8 +186,10 @@ class Lane:
             pause = pause_s(streams, self._pause)
             asyncio.get_running_loop().call_later(pause, self._read, wire, lost)
 
-    def _hand(self, lost: asyncio.Future[None], stream: _Stream, entries: Entries) -> None:
-        if lost.done() or self._streams.get(stream.name) is not stream:
+    def _hand(
+        self, lost: asyncio.Future[None], key: bytes, stream: _Stream, entries: Entries
+    ) -> None:
+        if lost.done() or self._streams.get(key) is not stream:
             return  # it left while the read was under way
         try:
             stream.cursor = bulk(entries[-1][0])

@@ -182,9 +182,10 @@ class PhoneCall:
         over = _Over(Cause.EDGE_STOPPED, ends_call=False)
         try:
             async with asyncio.TaskGroup() as self._pumps:
-                for pump in (self._until_over, self._until_closed, self._watch):
+                for pump in (self._until_closed, self._watch):
                     self._pumps.create_task(pump(), name=f"{pump.__name__}:{call_sid}")
                 self._wire.serve(self._read, self._play)
+                raise await self._over
         except* _Over as group:
             over = _first(group)
         finally:
@@ -215,9 +216,6 @@ class PhoneCall:
         """A fault of ours: the phone may come back, to another edge or on another socket."""
         log.error("phone failed", extra={"call_sid": self._call_sid, "reason": place(exc)})
         self._end(_Over(Cause.INTERNAL_ERROR, ends_call=False))
-
-    async def _until_over(self) -> None:
-        raise await self._over
 
     async def _until_closed(self) -> None:
         while True:

@@ -91,9 +91,11 @@ class Toolbox:
             return failed(NO_SUCH)
         extra = {"call_sid": info.call_sid, "tool": name}
         deadline = asyncio.timeout(tool.deadline_s)
+        # In a task of its own: a TaskGroup in a function may leave its task looking cancelled.
+        running = asyncio.create_task(_answer(tool, arguments, info), name=f"function:{name}")
         try:
             async with deadline:
-                return await _answer(tool, arguments, info)
+                return await running
         except BadArguments as bad:
             log.info("arguments refused", extra=extra)
             return failed(str(bad))
@@ -103,7 +105,7 @@ class Toolbox:
             if _is_cancelled():
                 raise
             reason = place(exc)  # something inside the function was cancelled, we were not
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 (the operator's code: a bulkhead)
+        except Exception as exc:  # noqa: BLE001 (the operator's code: a bulkhead)
             reason = place(exc)
         if deadline.expired():
             log.warning("function took too long", extra=extra)
@@ -112,9 +114,16 @@ class Toolbox:
         return failed(f"{name} failed")
 
 
+class Left(Exception):
+    """A function would have the process end."""
+
+
 async def _answer(tool: Tool, arguments: str, info: CallInfo) -> str:
     given = read_json(tool.arguments, arguments)
-    answer = await tool.function(**given, **dict.fromkeys(tool.info_names, info))
+    try:
+        answer = await tool.function(**given, **dict.fromkeys(tool.info_names, info))
+    except SystemExit as exc:  # a task would let it through, to the end of all calls
+        raise Left().with_traceback(exc.__traceback__) from None
     if answer is None:
         return DONE
     text = answer if isinstance(answer, str) else orjson.dumps(answer, option=_JSON).decode()

@@ -42,6 +42,11 @@ async def play(
         late = time.monotonic() - since >= limit_s
         what = f"not over after {limit_s:.0f} s" if late else "waited in vain"
         stage.finding.fail(f"{what}, {_where(exc)}")
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise
+        stage.finding.fail(f"something in it was cancelled, {_where(exc)}")
     except Exception as exc:  # noqa: BLE001 (a bulkhead: one scenario's fault is its own)
         first = _first(exc)
         stage.finding.fail(f"{type(first).__name__}: {first}, {_where(exc)}")

@@ -96,7 +96,7 @@ class MediaStream:
 
     async def run(self) -> str:
         """Carry the stream until it is over, and return why: HUNG_UP, CLOSED or LOST."""
-        pumps = [self._speak, self._send, self._listen, self._echo]
+        pumps = [self._send, self._listen, self._echo]
         if self.impairments.duplicate_at_s is not None:
             pumps.append(self._duplicate)
         ended = LOST
@@ -104,6 +104,7 @@ class MediaStream:
             async with asyncio.TaskGroup() as tasks:
                 for pump in pumps:
                     tasks.create_task(pump(), name=f"{pump.__name__}:{self.record.stream_sid}")
+                await self._speak()
         except* StreamOver as over:
             ended = str(over.exceptions[0])
         finally:

@@ -244,6 +244,29 @@ async def test_a_phone_that_reads_nothing_while_it_is_spoken_to(
 
     await check_gone(redis, edge, worker, call_sid)
     assert (await worker.heard(call_sid))[-1] == Detached("phone too slow")
+    (ended,) = edge.face.phones.ended.collect()
+    assert {each.labels["cause"]: each.value for each in ended.samples}["phone too slow"] == 1
+
+
+async def test_the_task_of_a_phone_is_not_left_cancelled(
+    edge: Edge, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else, with some versions of Python, the timeout of a slow close cancels it in earnest."""
+    left, run = list[int](), phone_call.PhoneCall.run
+
+    async def watched(phone: phone_call.PhoneCall) -> str:
+        cause = await run(phone)
+        task = asyncio.current_task()
+        assert task
+        left.append(task.cancelling())
+        return cause
+
+    monkeypatch.setattr(phone_call.PhoneCall, "run", watched)
+    for impairments in (Impairments(lose_after_s=0.1), Impairments(half_open=Span(0.1, 9))):
+        await lose(edge, impairments)
+    await until(lambda: len(left) == 2)
+
+    assert left == [0, 0]
 
 
 async def test_a_phone_that_does_not_answer_our_close(

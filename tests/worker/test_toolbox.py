@@ -1,6 +1,7 @@
 """The operator's functions: loaded, declared, and run so that nothing but a text comes of it."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import sys
@@ -263,11 +264,45 @@ async def wait_and_complain() -> None:
 @pytest.mark.parametrize("function", [wait, wait_and_complain])
 async def test_being_cancelled_passes_through(function: Callable[..., Any]) -> None:
     run = asyncio.create_task(answer(function))
-    await asyncio.sleep(0)  # until it waits
+    await asyncio.sleep(0.01)  # until it waits
     run.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await run
+
+
+async def gives_up_on_a_child() -> None:
+    """Fail in a child, and go on: some versions of Python leave the task looking cancelled."""
+
+    async def child() -> None:
+        await asyncio.sleep(0)
+        raise ValueError
+
+    with contextlib.suppress(BaseExceptionGroup):
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(child())
+
+
+async def test_a_function_that_gave_up_on_a_child_has_its_deadline_all_the_same() -> None:
+    @tool(deadline_s=0.05)
+    async def slow() -> None:
+        """Do it."""
+        await gives_up_on_a_child()
+        await asyncio.sleep(999)
+
+    told = json.loads(await answer(slow))
+
+    assert told == {"error": "slow took too long: whether it was done is not known"}
+
+
+async def test_a_function_that_gave_up_on_a_child_and_is_cancelled_within_has_failed() -> None:
+    @tool
+    async def lost() -> None:
+        """Do it."""
+        await gives_up_on_a_child()
+        raise asyncio.CancelledError
+
+    assert json.loads(await answer(lost)) == {"error": "lost failed"}
 
 
 async def test_a_function_that_will_not_be_cancelled_has_its_answer_given() -> None:

@@ -24,6 +24,12 @@ async def broken(stage: Stage) -> None:
     raise ValueError("no such thing")
 
 
+async def cancelled(stage: Stage) -> None:
+    call = asyncio.create_task(asyncio.sleep(9))
+    call.cancel()
+    await call
+
+
 async def endless(stage: Stage) -> None:
     await asyncio.Event().wait()
 
@@ -49,6 +55,12 @@ async def test_what_raises_fails_alone_and_says_where(tmp_path: Path) -> None:
     assert outcomes["good"].is_good
     (failure,) = outcomes["bad"].finding.failures
     assert failure.startswith("ValueError: no such thing, test_run.py:")
+
+
+async def test_what_is_cancelled_within_fails_alone_too(tmp_path: Path) -> None:
+    outcome = await play(made("lost", cancelled), tmp_path / "lost", GATE)
+
+    assert outcome.finding.failures[0].startswith("something in it was cancelled")
 
 
 async def test_what_does_not_end_is_ended(tmp_path: Path) -> None:

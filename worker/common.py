@@ -24,12 +24,15 @@ class Common:
         self.up = 0
         """Sequence number of the newest caller entry that was read."""
 
-    def log(self, entry: record.Entry) -> None:
+    def log(self, entry: record.Entry, kept: record.Entry | None = None) -> None:
         """Write an entry, and remember it: the next agent's past is folded from these.
 
         What nobody may read later is remembered, but not written.
+
+        Args:
+            kept: What is written of one that nobody may read.
         """
-        self.effects.log.append(self.privacy.kept(entry))
+        self.effects.log.append(self.privacy.kept(kept or entry))
         self.history.append((0, entry))
 
     def take(self) -> Effects:

@@ -23,8 +23,6 @@ class Cues:
         self._common = common
         self._speech = speech
         self._injections = Injections()
-        self.hidden_words = ""
-        """Words for the agent that the log must not have."""
         self.is_for_machine = False
         """Whether a machine has taken the call, to which nothing is to be said but its message."""
 
@@ -33,10 +31,9 @@ class Cues:
         """Whether an agent is there that takes words."""
         return self._injections.is_ready
 
-    def as_user(self, words: str, *, hides: bool = False) -> None:
+    def as_user(self, words: str) -> None:
         """Have the agent answer words that the caller did not say just now, if there are any."""
         if words and not self.is_for_machine:
-            self.hidden_words = words if hides else self.hidden_words
             self._send(self._injections.send(deepgram.inject_user_message(words), words=words))
 
     def line(self, text: str, behavior: str = BRIDGE) -> None:
@@ -80,6 +77,14 @@ class Cues:
         """Whether these confirmed words are not the caller's."""
         return self._injections.is_ours(words)
 
+    def agent_spoke(self) -> None:
+        """It has said something of its own."""
+        self._injections.agent_spoke()
+
+    def caller_spoke(self) -> None:
+        """The caller has begun to speak."""
+        self._injections.caller_spoke()
+
     # -- the agent comes and goes ---------------------------------------------
 
     def agent_lost(self) -> None:
@@ -87,8 +92,8 @@ class Cues:
         self._injections.lost()
 
     def new_agent(self) -> None:
-        """What waits as the caller's words is in the log, and comes from there, unless hidden."""
-        self._injections.forget_words(keep=self.hidden_words)
+        """What waits as the caller's words is in the log, and comes from there."""
+        self._injections.forget_words()
 
     def take_back(self, words: str) -> None:
         """What still waits to be injected as these words is not wanted any more."""

@@ -40,8 +40,8 @@ class Desk:
         self._ending = ending
         self._turn = past.turns
         self._functions = Functions(common, terms.call_sid, terms.own_tools)
-        self._digits = Digits(common, self._functions, past.typed, past.wanted)
-        if past.typed:
+        self._digits = Digits(common, self._functions, past)
+        if past.typed or past.is_number_lost:
             common.timers.set(Timer.DIGITS, now + PAUSE_S)
         if past.wanted:
             common.timers.set(Timer.COLLECT, now + FORGOTTEN_AFTER_S)
@@ -147,25 +147,23 @@ class Desk:
 
     def press(self, digit: str, sequence: int, now: float) -> None:
         """One key."""
-        hides = self._digits.is_sensitive
-        self._tell(self._digits.press(digit, sequence, now), now, hides=hides)
+        self._tell(self._digits.press(digit, sequence, now), now)
 
     def end_number(self, now: float) -> None:
         """No key has followed."""
-        hides = self._digits.is_sensitive
-        self._tell(self._digits.end(), now, hides=hides)
+        self._tell(self._digits.end(), now)
 
     def number_is_late(self, now: float) -> None:
         """The agent is not kept waiting for it."""
         self._digits.late(now)
-        self._tell("", now, hides=False)
+        self._tell("", now)
 
-    def _tell(self, words: str, now: float, *, hides: bool) -> None:
+    def _tell(self, words: str, now: float) -> None:
         """A number is whole, or it is not yet: then there is nothing to tell."""
         if words:
             self._turn += 1
             self._ending.has_spoken = False
-        self._cues.as_user(words, hides=hides)
+        self._cues.as_user(words)
         self._count()
         if self._digits.is_idle:
             self._waiting.again(now)

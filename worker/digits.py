@@ -15,7 +15,8 @@ from shared import record
 from worker.common import Common
 from worker.deepgram import FunctionCall
 from worker.functions import Functions, arguments_in
-from worker.keypad import LOST, MASKED, PAUSE_S, WAITING, Keypad, Wanted, pressed, told, wanted
+from worker.history import Past
+from worker.keypad import LOST, MASKED, PAUSE_S, WAITING, Keypad, pressed, told, wanted
 from worker.timers import Timer
 
 # An agent that waits longer for an answer may give up: then the digits follow as words.
@@ -29,19 +30,19 @@ class Digits:
     """The number that is being pressed, and who waits for it.
 
     Args:
-        typed: What a former owner had of it.
-        wanted: What the agent had asked a former owner for.
+        past: What a former owner had of it, and what the agent had asked him for.
     """
 
-    def __init__(
-        self, common: Common, functions: Functions, typed: str = "", wanted: Wanted | None = None
-    ) -> None:
+    def __init__(self, common: Common, functions: Functions, past: Past) -> None:
         self._common = common
         self._functions = functions
-        self._keypad = Keypad(typed)
+        self._keypad = Keypad(past.typed)
         self._call: FunctionCall | None = None
-        self._wanted = wanted
-        self._is_broken = bool(wanted and wanted.is_begun)
+        self._wanted = wanted = past.wanted
+        self.is_sensitive = past.hides_digits
+        """Whether nobody may read the next number. It is so until one has come, however late."""
+        self._forgets_at = 0.0
+        self._is_broken = past.is_number_lost
         if wanted:
             self._keypad.wanted = wanted.count
 
@@ -60,18 +61,15 @@ class Digits:
         """Whether the next key is a number's first."""
         return self._keypad.is_idle
 
-    @property
-    def is_sensitive(self) -> bool:
-        return bool(self._wanted and self._wanted.is_sensitive)
-
     def collect(self, call: FunctionCall, now: float) -> None:
         """The agent waits for a number."""
         self.answer_waiting()  # to who asked before
         asked = wanted(arguments_in(call.arguments))
-        hides = self.is_sensitive or asked.is_sensitive
-        self._wanted = Wanted(asked.count, is_sensitive=hides)
+        self.is_sensitive = asked.is_sensitive or (self.is_sensitive and self._wanted is not None)
+        self._wanted = asked
         self._keypad.wanted = asked.count
         self._call = call
+        self._forgets_at = now + WAITING_AFTER_S + FORGOTTEN_AFTER_S
         self._common.timers.set(Timer.COLLECT, now + WAITING_AFTER_S)
 
     def cancelled(self, ids: tuple[str, ...]) -> None:
@@ -90,9 +88,9 @@ class Digits:
 
     def late(self, now: float) -> None:
         """The number takes its time: the agent is not kept waiting for it, nor are we."""
-        if self._call:
-            self.answer_waiting()
-            self._common.timers.set(Timer.COLLECT, now + FORGOTTEN_AFTER_S)
+        self.answer_waiting()
+        if now < self._forgets_at:
+            self._common.timers.set(Timer.COLLECT, self._forgets_at)
         elif self._keypad.is_idle:
             self._forget()
 
@@ -124,14 +122,16 @@ class Digits:
         masked = MASKED if self.is_sensitive else ""
         if masked:
             self._common.privacy.hide(digits)
-        self._call = None
+        self._call, self.is_sensitive = None, False
         self._forget()
         if call:
             self._functions.settle(call, json.dumps({"digits": digits}), masked=masked)
             return ""
-        if not digits:
+        if not digits and not is_broken:
             return ""
-        self._common.log(record.Pressed(masked or digits, self._common.up))
+        up = self._common.up
+        number = record.Pressed(MASKED if is_broken else digits, up)
+        self._common.log(number, kept=record.Pressed(masked or digits, up))
         if is_broken:
             return LOST
         return told(digits) if was_wanted else pressed(digits)

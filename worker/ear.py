@@ -14,7 +14,7 @@ it has read before: the clock does not go back for that.
 from collections import deque
 
 from shared.messages import Audio
-from shared.sound import FRAME_BYTES, SILENCE, is_speech
+from shared.sound import FRAME_BYTES, FRAME_S, SILENCE, is_speech
 from worker.playout import BYTES_PER_MS
 
 # The caller's words kept until the agent is ready: a minute. Older ones are dropped.
@@ -35,8 +35,11 @@ FILL_AT_MOST_MS = 10_000
 
 # Who was loud within this time is speaking.
 SPOKE_MS = 500
+SPOKE_FRAMES = round(SPOKE_MS / 1000 / FRAME_S)
 
-# An utterance that began and then is quiet for so long, with no word confirmed, was a cough.
+# An utterance of so few loud frames that is then quiet for so long, with no word confirmed, was
+# a cough. Whether a longer one is over the agent knows better: who dictates a number pauses.
+COUGH_FRAMES = 25
 QUIET_MS = 1200
 
 
@@ -52,6 +55,8 @@ class Ear:
         self._fed_ms = 0
         self._waited_loud = -SPOKE_MS
         self._is_open = False
+        self._loud_since_open = 0
+        self._newest: deque[bytes] = deque(maxlen=SPOKE_FRAMES)
         self._is_ready = False
         self.given = 0
         """Sequence number of the newest frame that went on; those behind it wait or are to come."""
@@ -64,6 +69,7 @@ class Ear:
         """A new stream, whose clock starts anew."""
         self.clock = self.last_loud = self._end = self._fed_ms = self.given = 0
         self._waited_loud = -SPOKE_MS
+        self._newest.clear()
         # What waits has no number on this stream.
         self._waiting = deque((0, piece) for _, piece in self._waiting)
 
@@ -87,8 +93,9 @@ class Ear:
             pieces.insert(0, SILENCE * (missing - missing % FRAME_BYTES))
         self._end = frame.timestamp + len(mulaw) // BYTES_PER_MS
         self.clock = max(self.clock, self._end)
+        self._newest.append(mulaw)
         if self._is_open and is_speech(mulaw):
-            self.last_loud = self.clock
+            self._is_loud_now()
         if self._is_ready and not self._waiting:
             self.given = sequence
             return pieces
@@ -96,6 +103,10 @@ class Ear:
         for at in range(0, len(sound), FRAME_BYTES):  # a fill too waits, and follows, by frames
             self._wait(sound[at : at + FRAME_BYTES], sequence)
         return []
+
+    def _is_loud_now(self) -> None:
+        self.last_loud = self.clock
+        self._loud_since_open += 1
 
     def fed(self, mulaw: bytes) -> bytes:
         """Silence that goes to the agent while no frame comes: it is not put in again for those."""
@@ -137,7 +148,7 @@ class Ear:
             self._waiting_bytes -= len(piece)
             pieces.append(piece)
         if self._is_open and any(map(is_speech, pieces)):
-            self.last_loud = self.clock  # to the agent he is loud now
+            self._is_loud_now()  # to the agent
         if not self._waiting:
             self._silent_frames = self._loud_frames = 0
         return pieces
@@ -145,6 +156,7 @@ class Ear:
     def open_utterance(self) -> None:
         """The caller began to speak."""
         self._is_open = True
+        self._loud_since_open = 0
         self.last_loud = self.clock
 
     def close_utterance(self) -> None:
@@ -161,6 +173,16 @@ class Ear:
         """Whether he would be talked over, as far as that is known without an agent."""
         loud = max(self._waited_loud, self.last_loud if self._is_open else -SPOKE_MS)
         return self.clock - loud < SPOKE_MS
+
+    @property
+    def is_loud(self) -> bool:
+        """Whether any of his newest frames is loud: an agent may be about to hear him."""
+        return any(map(is_speech, self._newest))
+
+    @property
+    def was_cough(self) -> bool:
+        """Whether an utterance with no word confirmed was short, and over for some time."""
+        return self._loud_since_open <= COUGH_FRAMES and self.quiet_ms >= QUIET_MS
 
     @property
     def quiet_ms(self) -> int:

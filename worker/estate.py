@@ -7,6 +7,7 @@ from shared.bus import Archive, Bus, Outlet, Registry
 from shared.bus.archive import Entries
 from shared.calls import Call, Claim, State
 from shared.messages import DOWN, Audio, Digit, Down, Mark, Up, veiled
+from shared.record import Entry
 from shared.vocabulary import BadMessage
 from worker.passages import Hushed
 from worker.terms import Inherited, Terms
@@ -45,19 +46,37 @@ async def inherit(bus: Bus, claim: Claim, call: Call | None) -> Inherited:
     if call is None or not call.stream_sid or not claim.is_takeover:
         return Inherited(log=entries, age_s=_age_s(claim, call))
     down = await archive.tail_down(call_sid, call.stream_sid, KEPT_ENTRIES)
+    if not down:
+        return await _inherit_unserved(archive, claim, call, entries)
     up = await archive.tail_up(call_sid, call.stream_sid, KEPT_ENTRIES)
-    echoes = [(m.name, m.timestamp) for _, m in up if isinstance(m, Mark)]
     spoken = [number for number, m in up if isinstance(m, Audio | Digit)]
     return Inherited(
         log=entries,
         down=veiled(down),
-        echoes=echoes,
+        echoes=_echoes(up),
         cursor=call.cursor,
         spoken=spoken,
         newest=up[-1][0] if up else 0,
         has_hushed=any(map(Hushed(), down)),
         age_s=_age_s(claim, call),
     )
+
+
+async def _inherit_unserved(
+    archive: Archive, claim: Claim, call: Call, log: list[tuple[int, Entry]]
+) -> Inherited:
+    """Of a call whose phone came when nobody was there: what went to the phone before it."""
+    call_sid = claim.ringing.call_sid
+    former = [each for each in call.streams if each != call.stream_sid][-1:]
+    down = [m for each in former for m in await archive.tail_down(call_sid, each, KEPT_ENTRIES)]
+    up = [m for each in former for m in await archive.tail_up(call_sid, each, KEPT_ENTRIES)]
+    return Inherited(
+        log=log, down=veiled(down), echoes=_echoes(up), age_s=_age_s(claim, call), is_unserved=True
+    )
+
+
+def _echoes(up: list[tuple[int, Up]]) -> list[tuple[str, int]]:
+    return [(m.name, m.timestamp) for _, m in up if isinstance(m, Mark)]
 
 
 async def hushed(bus: Bus, call_sid: str, stream_sid: str) -> list[str]:

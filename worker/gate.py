@@ -13,7 +13,12 @@ A sentence that comes right behind the interruption, with nothing between that
 could have called for it, is the cut turn's own and opens nothing. Should no text
 come at all, sound that follows a confirmed caller's turn by a second is let in:
 a caller who hears a stray syllable is better off than one who hears nothing.
+
+Of a key that the caller presses Deepgram knows nothing, and goes on with its menu. So
+after one no sentence opens the gate before the number is whole, or the answer is over.
 """
+
+from math import inf
 
 # A sentence this soon after an interruption was under way before it.
 LATE_TEXT_S = 0.5
@@ -27,19 +32,19 @@ class Gate:
 
     def __init__(self) -> None:
         self.is_open = True
-        self._closed_at = 0.0
+        self._late_until = 0.0
         self._answer_may_come = False
         self._confirmed_at: float | None = None
 
-    def close(self, now: float) -> None:
-        """The caller began to speak."""
+    def close(self, now: float, *, by_key: bool = False) -> None:
+        """The caller began to speak; or to press keys, of which the agent does not know."""
         self.is_open = False
-        self._closed_at = now
+        self._late_until = inf if by_key else now + LATE_TEXT_S
         self._answer_may_come = False
         self._confirmed_at = None
 
     def expect_answer(self) -> None:
-        """The cut turn is over (AgentAudioDone), or we asked for words of our own."""
+        """The cut turn is over (AgentAudioDone), or there is something else to answer."""
         self._answer_may_come = True
 
     def confirm(self, now: float) -> None:
@@ -49,7 +54,7 @@ class Gate:
 
     def text(self, now: float) -> bool:
         """A sentence of the agent comes. Returns whether its sound will be heard."""
-        if self._answer_may_come or now - self._closed_at >= LATE_TEXT_S:
+        if self._answer_may_come or now >= self._late_until:
             self.is_open = True
         return self.is_open
 

@@ -12,17 +12,19 @@ sentence whose sound never came was not said.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf
 from typing import Any
 
 from shared import record
 from shared.calls import is_machine
+from shared.messages import Audio, Sentence
 from worker.changes import applied
 from worker.functions import UNKNOWN_OUTCOME, arguments_in
-from worker.keypad import WAITING, Wanted, pressed, wanted
+from worker.keypad import LOST, MASKED, WAITING, Wanted, pressed, wanted
 from worker.playout import whole_words
+from worker.terms import Inherited
 from worker.tools import COLLECT_DIGITS
 
 # How fast an agent speaks, to tell how much of a sentence its first seconds were
@@ -65,6 +67,10 @@ class Past:
     """Keys of a number that the caller was still pressing."""
     wanted: Wanted | None = None
     """The number that the agent waits for."""
+    hides_digits: bool = False
+    """Whether nobody may read the number that comes next."""
+    is_number_lost: bool = False
+    """Whether nobody has the keys any more that the caller has pressed of it."""
     machine: str = ""
     """What answering machine has taken the call, as Twilio says it; empty: none."""
     is_over: bool = False
@@ -129,6 +135,8 @@ class _Fold:
     open_tools: set[str] = field(default_factory=set)
     has_result: bool = False  # of a function, of which the agent has said nothing yet
     wanted: Wanted | None = None
+    hides_digits: bool = False
+    is_number_lost: bool = False
     is_told_to_wait: bool = False  # the agent, for the number that it wants
     ending: str = ""
     transfer: str = ""
@@ -167,7 +175,7 @@ class _Fold:
             case record.Typed(digit):
                 self._type(digit)
             case record.Pressed(digits):
-                self.typed, self.wanted = "", None
+                self._number_came()
                 self._turn(pressed(digits))
             case _:
                 self._change(at_ms, entry)
@@ -220,7 +228,8 @@ class _Fold:
     def forget_talk(self) -> None:
         """With a machine nobody has talked: whatever it said, it is owed nothing."""
         self.items.clear()
-        self.is_answering, self.onset, self.typed, self.wanted = False, 0, "", None
+        self.is_answering, self.onset = False, 0
+        self._number_came()
 
     def _hear(self, text: str) -> None:
         self.onset = 0
@@ -271,12 +280,17 @@ class _Fold:
         self.is_answering, self.has_result = True, False
         if tool.name == COLLECT_DIGITS:
             self.is_told_to_wait = False
-            self.wanted = wanted(arguments_in(tool.arguments))
+            asked = wanted(arguments_in(tool.arguments))
+            hides = asked.is_sensitive or (self.hides_digits and self.wanted is not None)
+            self.wanted, self.hides_digits = asked, hides
 
     def _type(self, digit: str) -> None:
         self.typed += digit
-        if not digit and self.wanted:
-            self.wanted = replace(self.wanted, is_begun=True)
+        self.is_number_lost = self.is_number_lost or not digit
+
+    def _number_came(self) -> None:
+        self.typed, self.wanted = "", None
+        self.hides_digits = self.is_number_lost = False
 
     def _answer(self, call_id: str, name: str, content: str) -> None:
         self.is_answering = self.has_result = True  # what the agent makes of it is still to come
@@ -284,7 +298,7 @@ class _Fold:
         if name == COLLECT_DIGITS:
             self.is_told_to_wait = content == WAITING
             if not self.is_told_to_wait:
-                self.typed, self.wanted = "", None
+                self._number_came()
         for item in self.items:
             if isinstance(item, _Tool) and item.id == call_id:
                 item.answer = content
@@ -311,7 +325,7 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
     return Past(
         messages=tuple(messages),
         owed=owed,
-        was_cut_off=state.is_answering and not owed,
+        was_cut_off=state.is_answering and bool(messages) and not owed,
         cut_short=tuple(cut_short),
         has_greeted=any(isinstance(item, _Sentence) for item in state.items),
         turns=state.turns,
@@ -322,12 +336,31 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
         transfer=state.transfer,
         typed=state.typed,
         wanted=state.wanted,
+        hides_digits=state.hides_digits,
+        is_number_lost=state.is_number_lost,
         machine=state.machine,
         is_over=state.is_over,
         settings=state.settings,
         passages=tuple(state.passages),
         taken_ms=tuple(state.taken),
     )
+
+
+def never_sent(inherited: Inherited) -> list[record.Cut]:
+    """Of the sentences that waited for a phone, and for which their owner did not live.
+
+    They come behind all that was sent, and there nobody has heard a word of them.
+    """
+    sent = [each.number for each in inherited.down if isinstance(each, Sentence)]
+    newest = max(sent, default=0)
+    if not sent and any(isinstance(each, Audio) for each in inherited.down):
+        return []  # what this sound says is no longer known
+    cut = {entry.sentence for _, entry in inherited.log if isinstance(entry, record.Cut)}
+    return [
+        record.Cut(entry.sentence, 0, 0, "", entry.up)
+        for _, entry in inherited.log
+        if isinstance(entry, record.Said) and entry.sentence > newest and entry.sentence not in cut
+    ]
 
 
 def _cut_short(state: _Fold, sounded_ms: dict[int, int]) -> list[record.Cut]:
@@ -355,7 +388,7 @@ def _owed(state: _Fold) -> str:
     words: list[str] = []
     while state.items and isinstance(state.items[-1], str):
         words.insert(0, state.items.pop())  # type: ignore[arg-type]
-    return " ".join(words)
+    return " ".join(LOST if each == pressed(MASKED) else each for each in words)
 
 
 def _messages(items: Iterable[str | _Sentence | _Tool]) -> list[dict[str, Any]]:

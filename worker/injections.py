@@ -28,6 +28,7 @@ class _Injection:
     behavior: str
     left: str = field(repr=False)  # what of that it has not said yet
     is_final: bool = False  # not to be tried again
+    is_answered: bool = False  # the agent has said something since
 
 
 class Injections:
@@ -73,13 +74,9 @@ class Injections:
         self._refused.clear()
         self._ours = {each.words for each in self._early if each.words}
 
-    def forget_words(self, keep: str = "") -> None:
-        """What waits to be injected as the caller's is in the log, and comes from there; not this.
-
-        Args:
-            keep: Words that the log does not have.
-        """
-        kept = [each for each in self._early if each.words in ("", keep.strip())]
+    def forget_words(self) -> None:
+        """What waits to be injected as the caller's is in the log, and comes from there."""
+        kept = [each for each in self._early if not each.words]
         self._early = deque(kept, maxlen=AT_MOST)
 
     def take_back(self, words: str) -> None:
@@ -97,6 +94,7 @@ class Injections:
             if each.left == each.line or each.is_final:
                 self._sent.remove(each)
                 if each.is_final:
+                    self._ours.discard(each.words)
                     return each.line
                 self._refused.appendleft(each)
                 return None
@@ -134,6 +132,17 @@ class Injections:
                     self._sent.remove(each)
                 return each.behavior
         return ""
+
+    def agent_spoke(self) -> None:
+        """It has said something of its own: that may be the answer to what was injected."""
+        for each in self._sent:
+            each.is_answered = True
+
+    def caller_spoke(self) -> None:
+        """What comes now is his: words that were answered will not come back any more."""
+        for each in [each for each in self._sent if each.words and each.is_answered]:
+            self._sent.remove(each)
+            self._ours.discard(each.words)
 
     def is_ours(self, words: str) -> bool:
         """Whether these confirmed words are not the caller's; each is asked about once."""

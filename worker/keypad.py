@@ -25,7 +25,6 @@ class Wanted:
 
     count: int = MAX_DIGITS
     is_sensitive: bool = False
-    is_begun: bool = False  # some of it was pressed, and nobody has it any more
 
 
 def wanted(arguments: Mapping[str, object]) -> Wanted:

@@ -63,7 +63,8 @@ class Phone:
         """It was there before us, on a stream that we go on with, if it still speaks."""
         self._timers.stop(Timer.RING)
         self._timers.set(Timer.FEED, now + FEED_AFTER_S)
-        self._timers.set(Timer.REATTACH, now + self._reattach_s)
+        # Nothing is lost yet: however short the grace, it is given time to be heard.
+        self._timers.set(Timer.REATTACH, now + max(self._reattach_s, SILENT_S))
         self._playout.is_attached = True
         self._heard_at = self._rejoined_at = now
         self._common.effects.phone += self._playout.end()

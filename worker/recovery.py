@@ -51,6 +51,8 @@ class Recovery:
         """The agent is gone. Returns when to try again, or None to give up."""
         if self._ready_at is not None and now - self._ready_at >= PROVEN_AFTER_S:
             self.proved()
+        if self._ready_at is not None and not self._attempts:
+            self._since = now  # it came at once, and until now nobody waited for one
         self._ready_at = None
         since = self.begin(now)
         if is_final(code):

@@ -116,7 +116,7 @@ class Session:
         if call is None or not call.stream_sid:
             return
         self._phone.add(call.streams)
-        if inherited.down:
+        if inherited.down and not inherited.is_unserved:
             self._phone.use(call.stream_sid)
             self._talk.rejoined(self._loop.time())
             if inherited.has_hushed:

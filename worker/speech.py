@@ -38,7 +38,8 @@ class Speech:
         """Of this turn's LatencyReport messages, seconds by Deepgram's names."""
         self.answer_due: tuple[float, int] | None = None
         """Of the turn that no sound has answered: (confirmed at, his clock when last loud)."""
-        self._has_sounded = False  # since the last answer was over
+        self.is_answering = False
+        """Whether sound of an answer has come, and nothing has told that it is over."""
         self.late_bytes = 0
         """Sound of interrupted turns that came too late and was dropped."""
 
@@ -52,6 +53,7 @@ class Speech:
     def new_agent(self) -> None:
         """What the former agent still had to say will not come."""
         self._gate = Gate()
+        self.is_answering = False
         self._common.effects.phone += self.playout.end()
         self._common.timers.stop(Timer.LULL, Timer.DONE)
 
@@ -82,7 +84,7 @@ class Speech:
             return False
         if self.answer_due:
             self._log_answer(self.answer_due, now)
-        self._has_sounded = True
+        self.is_answering = True
         self._common.effects.phone += self.playout.sound(mulaw)
         self._common.timers.set(Timer.LULL, now + LULL_S)
         return True
@@ -101,6 +103,7 @@ class Speech:
     def see_done(self, now: float) -> None:
         """Whether the answer is over, since nothing has come for so long."""
         if self.playout.is_heard_out:
+            self.is_answering = False
             self._common.log(record.Finished(self._common.up))
         else:
             self._common.timers.set(Timer.DONE, now + DONE_S)
@@ -111,10 +114,10 @@ class Speech:
         common.timers.stop(Timer.LULL, Timer.DONE)
         common.effects.phone += self.playout.end()
         self._gate.expect_answer()
-        if not self._has_sounded:
+        if not self.is_answering:
             for number in self.playout.take_silent():
                 common.log(_unsounded(number, common.up))
-        self._has_sounded = False
+        self.is_answering = False
         common.log(record.Finished(common.up))
         if self.latencies:
             common.log(record.Latency(self.latencies, common.up))
@@ -132,15 +135,20 @@ class Speech:
         """Whether the caller is in the middle of saying something."""
         return self._ear.is_open and self._ear.clock - self._ear.last_loud < PAUSE_MS
 
-    def silence(self, now: float) -> None:
-        """Take back what the caller has not heard, and let nothing more of it through."""
+    def silence(self, now: float, *, by_key: bool = False) -> None:
+        """Take back what the caller has not heard, and let nothing more of it through.
+
+        Args:
+            by_key: Whether for a key of his, of which the agent does not know.
+        """
         common = self._common
+        self.is_answering = False
         common.timers.stop(Timer.LULL, Timer.DONE)
         clear, cut = self.playout.clear(self._ear.clock)
         common.effects.phone += clear
         for each in cut:
             common.log(_cut(each, common.up))
-        self._gate.close(now)
+        self._gate.close(now, by_key=by_key)
 
     def confirm(self, now: float, *, is_turn: bool) -> None:
         """Words are confirmed; what comes next answers them. `is_turn`: they are the caller's."""

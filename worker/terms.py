@@ -92,10 +92,11 @@ class Inherited:
     """What a new owner finds on the bus."""
 
     log: Sequence[tuple[int, record.Entry]] = ()
-    down: Sequence[Down] = ()  # the end of what was sent to the phone that is attached
+    down: Sequence[Down] = ()  # the end of what was sent to the phone, on the stream it is on
     echoes: Sequence[tuple[str, int]] = ()  # marks that it has echoed, with their time
     cursor: int = 0  # newest caller entry that the former owner had read
     newest: int = 0  # newest caller entry of that phone's; 0: there is none
     age_s: float = 0.0  # since the call began
     spoken: Sequence[int] = ()  # caller entries with sound or keys, the latest of that phone's
     has_hushed: bool = False  # some sound of passages still lies in what was sent
+    is_unserved: bool = False  # its phone came when nobody was there: `down` is of the one before

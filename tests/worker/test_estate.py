@@ -112,3 +112,21 @@ async def test_what_a_former_owner_has_left_of_a_passage_is_found(redis: str) ->
         assert await hushed(bus, "CA1", "MZ2") == []
     assert (found.spoken, found.has_hushed) == ([1, 3, 4], True)
     assert ids == ["7-2"]
+
+
+@pytest.mark.parametrize("streams", [("MZ1", "MZ2"), ("MZ2", "MZ1")])  # a hash keeps no order
+async def test_what_went_to_the_phone_before_one_that_came_to_nobody_is_found(
+    streams: tuple[str, ...], redis: str
+) -> None:
+    call = Call(stream_sid="MZ2", streams=streams, cursor=9)
+    async with open_bus(redis, "w1") as bus:
+        bus.up("CA1", "MZ1").send("1-0", Mark("a", 600))
+        bus.down("CA1", "MZ1").send("7-1", Audio(b"\x01"))
+        bus.up("CA1", "MZ2").send("1-0", Audio(b"\xff"))
+        await bus.flush()
+        found = await inherit(bus, claim(60), call)
+        before = await inherit(bus, claim(60), Call(stream_sid="MZ2", streams=("MZ2",)))
+
+    assert (found.down, found.echoes, found.is_unserved) == ([Audio(b"\x01")], [("a", 600)], True)
+    assert (found.cursor, found.newest, found.spoken) == (0, 0, ())
+    assert (before.down, before.is_unserved) == ([], True)

@@ -7,7 +7,7 @@ import pytest
 
 from shared import record
 from shared.messages import Audio, Digit, Down, Mark, Sentence
-from shared.record import Attached, Entry, Finished, Heard, Said, Taken
+from shared.record import Attached, Entry, Finished, Heard, Lost, Said, Taken
 from tests.worker.driver import (
     APOLOGY_SOUND,
     APPLIED,
@@ -120,6 +120,45 @@ def test_a_greeting_that_no_phone_got_is_said_by_the_next_owner() -> None:
     assert call.agent() == [SETTINGS]
 
 
+def unserved(*log: Entry, **rest: Any) -> Driver:
+    """A call whose phone came, or came back, when nobody was there."""
+    entries = [(0, entry) for entry in (*log, Taken("w2", 2))]
+    call = Driver(inherited=Inherited(entries, is_unserved=True, **rest))
+    call.attach()
+    call.says(WELCOME, APPLIED)
+    return call
+
+
+def test_a_greeting_whose_phone_came_to_nobody_is_said_by_the_next_owner() -> None:
+    log = (Taken("w1", 1), Said(1, "Hello.", 0), Attached("MZ1", "e"))
+    call = unserved(*log)
+
+    (settings,) = (each for each in call.told() if each["type"] == "Settings")
+    assert settings["agent"] == {"greeting": "Hello."}
+    assert injected(call) == []
+    assert [cut.text for cut in entries(call, record.Cut)] == [""]
+
+
+def test_what_a_phone_had_not_confirmed_goes_to_the_one_that_came_to_nobody() -> None:
+    left = Audio(SECOND * 2)
+    down: list[Down] = [Sentence(1), Audio(SECOND[:4000]), Mark("a-1"), left, Mark("a-2")]
+    log = (
+        Attached("MZ1", "e"),
+        Taken("w1", 1),
+        Said(1, "Your order is at the door.", 5),
+        Finished(6),
+        Lost("MZ1", "edge gone"),
+        Said(2, "Anything else?", 0),
+        Attached("MZ2", "e"),
+    )
+    call = unserved(*log, down=down, echoes=[("a-1", 600)])
+
+    assert call.context() == [
+        {"type": "History", "role": "assistant", "content": "Your order is at the door."}
+    ]
+    assert call.heard_by_phone() == left.mulaw
+
+
 def test_an_end_under_way_is_gone_on_with_and_needs_no_agent() -> None:
     log = (*HELLO, record.Ending("agent ended the call", 90), Taken("x", 2))
     call = rejoined(*log, down=HELLO_SOUND, echoes=[("1-1", 900)])
@@ -182,6 +221,17 @@ def test_nor_does_what_it_had_said_before_prove_that_it_is_there() -> None:
     call.wait(10)
 
     assert call.over == "phone lost"
+
+
+@pytest.mark.parametrize("reattach_s", [0.0, 1.0])
+def test_however_short_the_grace_a_phone_that_goes_on_is_there(reattach_s: float) -> None:
+    call = Driver(inherited=inherited(*HELLO, down=HELLO_SOUND), reattach_s=reattach_s)
+    call.conversation.rejoined(call.now)
+    call._take()
+    call.says(WELCOME, APPLIED)
+    call.listen(10)
+
+    assert call.over == ""
 
 
 def test_a_phone_that_goes_on_is_there() -> None:

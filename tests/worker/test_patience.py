@@ -1,5 +1,6 @@
 """Calls that must not go silent, and must not last for ever: waits that begin, pause and end."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -248,6 +249,93 @@ def test_a_sensitive_number_stays_hidden_from_a_successor() -> None:
     news = call.log()
     assert [each.digit for each in news if isinstance(each, Typed)] == ["", ""]
     assert [each.digits for each in news if isinstance(each, Pressed)] == ["(masked)"]
+    assert ["ask for them again" in each for each in injected(call)] == [True]
+
+
+def paying(*, waits_s: float = 1.0) -> Driver:
+    """A call whose agent waits for a number that nobody may read."""
+    call = talking(tools=("end_call", "collect_digits"))
+    call.says(ONSET, words("Pay."), asks_with("collect_digits", "t1", count=4, sensitive=True))
+    call.listen(waits_s)
+    return call
+
+
+def talks_first() -> Driver:
+    call = paying(waits_s=9)
+    call.says(ONSET, words("Hold on, my card."), sentence("Sure."), DONE)
+    return call
+
+
+def is_cancelled() -> Driver:
+    call = paying()
+    call.says('{"type":"FunctionCallCancelled","functions":[{"id":"t1","name":"collect_digits"}]}')
+    call.listen(20)
+    return call
+
+
+def loses_its_agent() -> Driver:
+    call = paying()
+    call.loses_agent("closed 1006")
+    call.says(WELCOME, APPLIED)
+    call.listen(9)
+    return call
+
+
+def takes_its_time() -> Driver:
+    return paying(waits_s=80)
+
+
+def loses_its_worker() -> Driver:
+    first = talks_first()
+    return successor(first.log())
+
+
+@pytest.mark.parametrize(
+    "made", [paying, talks_first, is_cancelled, loses_its_agent, takes_its_time, loses_its_worker]
+)
+def test_a_sensitive_number_is_masked_however_late_it_comes(made: Callable[[], Driver]) -> None:
+    call = made()
+    call.forget()
+    press(call, "4711")
+    call.wait(1.6)
+    log = call.log()
+
+    assert [each.digit for each in log if isinstance(each, Typed)] == [""] * 4
+    assert "4711" not in str(log)
+    assert len(call.forgotten) == 4
+    told = [*injected(call), *(each.content for each in log if isinstance(each, ToolAnswered))]
+    assert told
+
+
+def test_the_number_after_it_is_anybodys() -> None:
+    call = talks_first()
+    press(call, "4711")
+    call.wait(1.6)
+    call.forget()
+    press(call, "2#")
+
+    assert [each.digits for each in entries(call, Pressed)] == ["2"]
+
+
+def test_a_sensitive_number_that_its_agent_did_not_answer_is_told_to_the_next() -> None:
+    call = talks_first()
+    press(call, "4711")
+    call.wait(1.6)
+    call.loses_agent("closed 1006")
+    log = call.log()
+    call.forget()
+    call.says(WELCOME, APPLIED)
+
+    assert ["4711" in each for each in injected(call)] == [True]
+    assert "4711" not in str(log)
+
+
+def test_one_that_nobody_has_any_more_is_asked_for_again() -> None:
+    first = talks_first()
+    press(first, "4711")
+    first.wait(1.6)
+    call = successor([Heard("Pay.", 1), *first.log()])
+
     assert ["ask for them again" in each for each in injected(call)] == [True]
 
 

@@ -58,6 +58,15 @@ def test_an_agent_that_was_ready_is_as_good_as_a_new_one() -> None:
     assert recovery.lost("closed 1006", 100.0) == 100.25
 
 
+def test_an_agent_that_was_there_in_silence_is_tried_again() -> None:
+    recovery = Recovery()
+    recovery.begin(0.0)
+    recovery.ready(4.0)
+
+    assert recovery.lost("closed 1006", 11.0) == 11.0
+    assert recovery.lost("closed 1006", 12.0) == 12.25
+
+
 def test_an_agent_that_is_ready_each_time_and_fails_at_each_answer_is_given_up() -> None:
     recovery, now, attempts = Recovery(), 0.0, 0
     recovery.begin(now)

@@ -12,6 +12,7 @@ from tests.worker.driver import (
     HOLD_SOUND,
     LOUD_FRAME,
     ONSET,
+    REFUSED,
     SETTINGS,
     WELCOME,
     Driver,
@@ -407,6 +408,33 @@ def test_of_keys_that_no_agent_answered_the_next_is_told_once() -> None:
     assert injected(call) == ["(The caller pressed 1 on the keypad.)"]
 
 
+def test_words_that_were_refused_for_good_may_be_the_callers_next_time() -> None:
+    call = talking()
+    call.says(ONSET, words("Yes."))
+    call.loses_agent(LOST)
+    call.says(WELCOME, APPLIED)
+    assert injected(call) == ["Yes."]
+    call.says(ONSET, REFUSED, words("Are you there?"))
+    assert injected(call) == ["Yes."]
+    call.says(ONSET, REFUSED, words("Hello?"), sentence("Shall I book?"), SECOND, DONE)
+    call.forget()
+    call.says(ONSET, words("Yes."))
+
+    assert [each.text for each in entries(call, Heard)] == ["Yes."]
+
+
+def test_so_may_words_that_were_answered_and_did_not_come_back() -> None:
+    call = talking()
+    call.says(ONSET, words("Yes."))
+    call.loses_agent(LOST)
+    call.says(WELCOME, APPLIED, sentence("Shall I book?"), SECOND, DONE)
+    call.listen(1.2)
+    call.forget()
+    call.says(ONSET, words("Yes."))
+
+    assert [each.text for each in entries(call, Heard)] == ["Yes."]
+
+
 # -- the cap ------------------------------------------------------------------
 
 
@@ -423,6 +451,38 @@ def test_before_its_time_is_up_an_agent_is_replaced_in_a_quiet_moment() -> None:
     call.forget()
     call.says(WELCOME, APPLIED)
     assert injected(call) == []
+
+
+def test_the_pause_between_two_sentences_is_no_quiet_moment() -> None:
+    call = answering()
+    call.says(CAP_WARNING)
+    call.listen(3)
+    assert call.connects == 1
+
+    call.says(sentence("The second one is red."), SECOND, DONE)
+    call.listen(1.5)
+
+    assert call.connects == 2
+
+
+def test_an_agent_that_does_not_say_it_is_done_is_replaced_some_time_after() -> None:
+    call = answering()
+    call.says(CAP_WARNING)
+    call.listen(8)
+
+    assert call.connects == 2
+
+
+def test_nobody_is_replaced_while_the_caller_is_loud() -> None:
+    call = talking()
+    call.speak_up(0.1)
+    call.says(CAP_WARNING)
+    call.speak_up(0.3)
+    assert call.connects == 1
+
+    call.listen(0.6)
+
+    assert call.connects == 2
 
 
 def test_it_is_replaced_once() -> None:

@@ -150,6 +150,31 @@ def test_only_the_greeting_is_protected() -> None:
     assert call.phone() == [Clear()]
 
 
+def test_a_greeting_is_protected_to_its_end_though_hello_was_a_turn() -> None:
+    call = talking(protects_greeting=True)
+    call.says(sentence("Hello, this is Acme, about your order."), b"\x20" * 32_000, DONE)
+    call.listen(0.5)
+    call.says(ONSET, words("Hello?"))
+    call.forget()
+    call.says(ONSET)
+
+    assert call.phone() == []
+
+
+def test_what_is_said_after_the_greeting_is_not_protected() -> None:
+    call = talking(protects_greeting=True, idle_s=5)
+    call.says(sentence("Hello."), *pieces(3), DONE)
+    for _ in range(60):
+        call.listen(0.1)
+        call.beat()
+    call.says(sentence("Are you still there?"), *pieces(30))
+    call.listen(0.2)
+    call.forget()
+    call.says(ONSET)
+
+    assert call.phone() == [Clear()]
+
+
 # -- turns that never were ----------------------------------------------------
 
 
@@ -181,6 +206,15 @@ def test_speech_is_not_a_cough() -> None:
     for _ in range(5):
         call.speak_up(0.5)
         call.listen(1)
+
+    assert call.told() == []
+
+
+def test_a_pause_in_what_the_caller_dictates_is_not_the_end_of_a_cough() -> None:
+    call = talking()
+    call.says(ONSET)
+    call.speak_up(2)
+    call.listen(2.5)
 
     assert call.told() == []
 
@@ -291,6 +325,15 @@ def test_a_text_without_sound_is_never_heard() -> None:
     assert entries(call, record.Cut) == [record.Cut(1, 0, 0, "", 250)]
 
 
+def test_nor_is_one_after_an_interruption() -> None:
+    call = talking()
+    call.says(ONSET, words("Hi?"), sentence("One with sound."), *pieces(10), ONSET, words("And?"))
+    call.forget()
+    call.says(sentence("Without."), DONE)
+
+    assert [each.sentence for each in entries(call, record.Cut)] == [2]
+
+
 def test_marks_that_never_reached_the_phone_are_not_waited_for() -> None:
     call = talking()
     call.says(sentence("Hi."), *pieces(1))
@@ -388,6 +431,32 @@ def test_the_first_key_clears_the_agents_sound_and_the_next_does_not() -> None:
     press(call, "2")
 
     assert call.phone() == []
+
+
+def test_after_a_key_the_menu_does_not_go_on() -> None:
+    call = talking()
+    call.says(sentence("For sales press one."), *pieces(3))
+    press(call, "1")
+    call.listen(0.9)
+    call.forget()
+    call.says(sentence("For service press two."), *pieces(3))
+    assert call.heard_by_phone() == b""
+
+    call.listen(1)
+    call.says(sentence("Sales it is."), *pieces(1))
+
+    assert len(call.heard_by_phone()) == 960
+
+
+def test_a_menu_that_is_over_is_not_what_follows_a_key() -> None:
+    call = talking()
+    call.says(sentence("For sales press one."), *pieces(3))
+    press(call, "1")
+    call.says(DONE)
+    call.forget()
+    call.says(sentence("And your number?"), *pieces(1))
+
+    assert len(call.heard_by_phone()) == 960
 
 
 def test_the_answer_to_a_number_is_heard() -> None:

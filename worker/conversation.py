@@ -23,7 +23,7 @@ from shared import messages, record
 from shared.causes import Cause
 from shared.messages import Audio, Digit, Up
 from shared.sound import FRAME_S
-from worker import deepgram
+from worker import deepgram, said
 from worker.changes import Change
 from worker.common import Common
 from worker.context import with_past
@@ -31,7 +31,8 @@ from worker.cues import INJECTED, Cues
 from worker.desk import Desk
 from worker.ear import Ear
 from worker.ending import Ending
-from worker.history import fold, never_sent
+from worker.greeting import Greeting
+from worker.history import fold
 from worker.limit import Due as TimeFor
 from worker.limit import Limit
 from worker.machine import Machine, hushed
@@ -40,6 +41,7 @@ from worker.phone import Phone
 from worker.placeholders import filled
 from worker.playout import Playout
 from worker.presence import Presence
+from worker.quiet import Quiet
 from worker.recovery import HOLD_EVERY_S, LOOK_AGAIN_S, SILENT_FOR_S, Recovery
 from worker.speech import Speech
 from worker.steering import Steering
@@ -67,7 +69,7 @@ class Conversation:
         self._terms = terms
         self._common = common = Common(inherited.log)
         self._timers = common.timers
-        for cut in never_sent(inherited) if inherited.is_unserved else ():
+        for cut in said.never_sent(inherited) if inherited.is_unserved else ():
             self._log(cut)
         self._past = past = fold(common.history, {})
         past_up = min(past.up, inherited.newest or past.up)  # else it counts on a former stream
@@ -88,23 +90,19 @@ class Conversation:
         self._ending = Ending(common, terms, cues, self._speech, self._waiting, past)
         self._desk = Desk(common, terms, cues, self._waiting, self._ending, past, now)
         self._steering = Steering(common, cues, terms.variables)
+        self.quiet = Quiet(common, self._speech, self._waiting, self._desk, self._steering)
         self._presence = Presence(common, terms, cues, self._ending)
         self._machine = Machine(terms.voicemail)
-        self._has_agent = False
+        self._has_agent = self._says_line = False
         self._request_id = ""
         self._settings = past.settings or terms.settings
-        self._may_force_turn = False
         self._must_rotate = self._must_move = False
-        self._in_greeting = past.is_new
-        self._greeting_end = 0  # how far it goes, as far as it has come
-        self._says_line = False
         self._resumed_with = ""  # what was injected for the agent to go on
         self._limit = Limit(terms.max_s, inherited.age_s, now)
         self._timers.set(Timer.LIMIT, self._limit.again_at)
         self._timers.set(Timer.RING, now + terms.ring_s)
         self._speech.inherit(inherited)
-        if past.has_greeted and not past.turns:
-            self._greeting_end = self._playout.sent
+        self._greeting = Greeting(past, self._playout, is_protected=terms.protects_greeting)
         if past.machine and not past.ending:
             self._effects.listen_after = self.cursor
             self._meet_machine(past.machine, now)
@@ -177,7 +175,6 @@ class Conversation:
                 self._fill(now)
             case Timer.DIGITS:
                 self._desk.end_number(now)
-                self._see_number()
             case Timer.COLLECT:
                 self._desk.number_is_late(now)
             case Timer.HOLD:
@@ -192,7 +189,7 @@ class Conversation:
         if self._phone.is_lost(now):
             self.detached(now)  # an edge that died says no word of it
         self._steering.look(now)
-        self._presence.look(now, is_idle=self._is_idle and self._phone.is_attached)
+        self._presence.look(now, is_idle=self.quiet.is_idle and self._phone.is_attached)
         self._see_passage()
 
     def _see_passage(self) -> None:
@@ -299,7 +296,7 @@ class Conversation:
             if self._machine.falls_silent(frame):
                 self._timers.set(Timer.CONNECT, now)
             frame = hushed(frame)
-        if (self._must_rotate or self._must_move) and self.is_quiet_moment:
+        if (self._must_rotate or self._must_move) and self.quiet.is_moment:
             self._use_quiet_moment(now)
         if self._effects.listen_after is not None:
             return  # it will be read again
@@ -312,27 +309,13 @@ class Conversation:
 
     def _watch_utterance(self, now: float) -> None:
         """A cough must not cost the caller the end-of-turn timeout, nor stay open for ever."""
-        if self._may_force_turn and self._ear.was_cough:
-            self._may_force_turn = False
+        if self._terms.uses_flux and self._ear.take_cough():
             self._effects.agent.append(deepgram.FORCE_END_TURN)
         if self._ear.quiet_ms >= self._terms.utterance_s * 1000:
             self._ear.close_utterance()
             self._log(record.Heard("", self._common.up))
             self._waiting.again(now)
             self._inject_again(now)
-
-    @property
-    def is_quiet_moment(self) -> bool:
-        """Whether nobody speaks or is about to, and nobody is owed an answer."""
-        return self._is_idle and not self._speech.is_answering and not self._ear.is_loud
-
-    @property
-    def _is_idle(self) -> bool:
-        """Whether all has been heard that was said, and nobody is owed an answer."""
-        is_idle = not self._waiting.is_owed and not self._ear.is_open
-        is_idle = is_idle and self._playout.is_heard_out and not self._ear.is_behind
-        is_idle = is_idle and self._desk.is_idle and self._steering.is_idle
-        return self.state is State.TALKING and is_idle
 
     def _use_quiet_moment(self, now: float) -> None:
         if self._must_rotate:
@@ -357,12 +340,6 @@ class Conversation:
             self._speech.silence(now, by_key=True)
         self._presence.seen()
         self._desk.press(digit, sequence, now)
-        self._see_number()
-
-    def _see_number(self) -> None:
-        """What the agent says from now on answers a number that is whole."""
-        if self._desk.is_new_number:
-            self._speech.expect_answer()
 
     # -- the agent comes and goes ---------------------------------------------
 
@@ -528,19 +505,12 @@ class Conversation:
     def _interrupt(self, now: float) -> None:
         self._ear.open_utterance()
         self._cues.caller_spoke()
-        self._may_force_turn = self._terms.uses_flux
         self._waiting.pause()
-        is_kept = self._ending.goodbye or self._is_greeting
+        is_kept = self._ending.goodbye or self._greeting.is_kept(self._ear.clock)
         is_barge_in = self._speech.has_unheard and not is_kept
         self._log(record.Onset(self._ear.given, barge_in=is_barge_in))
         if not is_kept:
             self._speech.silence(now)
-
-    @property
-    def _is_greeting(self) -> bool:
-        """Whether the greeting is to be heard out, and what is not heard yet is nothing else."""
-        is_last = self._speech.has_unheard and self._playout.sent == self._greeting_end
-        return self._terms.protects_greeting and (self._in_greeting or is_last)
 
     def _confirm(self, text: str, now: float) -> None:
         if self._cues.is_ours(text):
@@ -553,7 +523,8 @@ class Conversation:
             self._ignore_noise(now)
             return
         self._presence.seen()
-        self._in_greeting = self._ending.has_spoken = False
+        self._greeting.over()
+        self._ending.has_spoken = False
         self._desk.talked(now)
         self._speech.confirm(now, is_turn=True)
         self._ending.talked(text)
@@ -570,7 +541,7 @@ class Conversation:
     def _say(self, text: str, behavior: str, now: float) -> None:
         ours = self._cues.behavior_of(text)
         self._says_line = bool(ours)
-        self._in_greeting = self._in_greeting and not ours
+        self._greeting.text(is_ours=bool(ours))
         is_heard = self._speech.text(text, ours or behavior, now)
         if is_heard:
             self._ear.close_utterance()
@@ -585,8 +556,7 @@ class Conversation:
             return
         self._recovery.proved()
         self._timers.stop(Timer.HOLD)
-        if self._in_greeting:
-            self._greeting_end = self._playout.sent
+        self._greeting.sound()
         if not self._says_line:
             self._ending.has_spoken = True
             self._waiting.answered()
@@ -594,7 +564,7 @@ class Conversation:
 
     def _audio_done(self, now: float) -> None:
         self._speech.done()
-        self._in_greeting = False
+        self._greeting.over()
         if not self._ear.is_open:
             self._inject_again(now)  # it was refused for the agent's turn, not for the caller's
         if self._machine.is_there and self._ending.goodbye:  # a successor need not say it
@@ -623,7 +593,7 @@ class Conversation:
 
     def _see_limit(self, now: float) -> None:
         """The call has lasted long enough, or nearly so."""
-        match self._limit.look(now, is_quiet=self._is_idle):
+        match self._limit.look(now, is_quiet=self.quiet.is_idle):
             case TimeFor.WARNING:
                 self._cues.line(self._terms.last_minute)
             case TimeFor.GOODBYE:

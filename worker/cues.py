@@ -46,6 +46,10 @@ class Cues:
         self._common.effects.agent += messages
         self._speech.expect_answer()
 
+    def expect_answer(self) -> None:
+        """What the agent says from now on answers something new."""
+        self._speech.expect_answer()
+
     def again(self) -> bool:
         """The turn in the way of a refused one is over. Returns whether it is tried once more."""
         again = self._injections.again()

@@ -164,6 +164,8 @@ class Desk:
             self._turn += 1
             self._ending.has_spoken = False
         self._cues.as_user(words)
+        if self._digits.is_new:
+            self._cues.expect_answer()
         self._count()
         if self._digits.is_idle:
             self._waiting.again(now)

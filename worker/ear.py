@@ -179,10 +179,12 @@ class Ear:
         """Whether any of his newest frames is loud: an agent may be about to hear him."""
         return any(map(is_speech, self._newest))
 
-    @property
-    def was_cough(self) -> bool:
-        """Whether an utterance with no word confirmed was short, and over for some time."""
-        return self._loud_since_open <= COUGH_FRAMES and self.quiet_ms >= QUIET_MS
+    def take_cough(self) -> bool:
+        """Whether an utterance without a word was short, and is long over; told once of each."""
+        is_cough = self._loud_since_open <= COUGH_FRAMES and self.quiet_ms >= QUIET_MS
+        if is_cough:
+            self._loud_since_open = COUGH_FRAMES + 1
+        return is_cough
 
     @property
     def quiet_ms(self) -> int:

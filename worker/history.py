@@ -19,12 +19,10 @@ from typing import Any
 
 from shared import record
 from shared.calls import is_machine
-from shared.messages import Audio, Sentence
 from worker.changes import applied
 from worker.functions import UNKNOWN_OUTCOME, arguments_in
 from worker.keypad import LOST, MASKED, WAITING, Wanted, pressed, wanted
 from worker.playout import whole_words
-from worker.terms import Inherited
 from worker.tools import COLLECT_DIGITS
 
 # How fast an agent speaks, to tell how much of a sentence its first seconds were
@@ -344,23 +342,6 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
         passages=tuple(state.passages),
         taken_ms=tuple(state.taken),
     )
-
-
-def never_sent(inherited: Inherited) -> list[record.Cut]:
-    """Of the sentences that waited for a phone, and for which their owner did not live.
-
-    They come behind all that was sent, and there nobody has heard a word of them.
-    """
-    sent = [each.number for each in inherited.down if isinstance(each, Sentence)]
-    newest = max(sent, default=0)
-    if not sent and any(isinstance(each, Audio) for each in inherited.down):
-        return []  # what this sound says is no longer known
-    cut = {entry.sentence for _, entry in inherited.log if isinstance(entry, record.Cut)}
-    return [
-        record.Cut(entry.sentence, 0, 0, "", entry.up)
-        for _, entry in inherited.log
-        if isinstance(entry, record.Said) and entry.sentence > newest and entry.sentence not in cut
-    ]
 
 
 def _cut_short(state: _Fold, sounded_ms: dict[int, int]) -> list[record.Cut]:

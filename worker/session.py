@@ -173,7 +173,7 @@ class Session:
     @property
     def may_release(self) -> bool:
         """Whether this is a quiet moment, in which another worker may go on unheard."""
-        return self._conversation is not None and self._conversation.is_quiet_moment
+        return self._conversation is not None and self._conversation.quiet.is_moment
 
     @bulkhead
     def release(self, to: str = "") -> None:

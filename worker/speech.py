@@ -5,9 +5,8 @@ agent --text, sound--> gate --> playout --> phone
       UserStartedSpeaking          '--> log: said, cut, answering, finished
 """
 
-from collections.abc import Sequence
-
 from shared import record
+from worker import said
 from worker.common import Common
 from worker.ear import Ear
 from worker.gate import Gate
@@ -31,7 +30,7 @@ class Speech:
 
     def __init__(self, common: Common, ear: Ear, playout: Playout) -> None:
         self._common = common
-        self._ear = ear
+        self.ear = ear
         self._gate = Gate()
         self.playout = playout
         self.latencies: dict[str, float] = {}
@@ -46,9 +45,9 @@ class Speech:
     def inherit(self, inherited: Inherited) -> None:
         """Take over the ledger of a former owner's phone."""
         if inherited.down:
-            texts = _texts(inherited.log)
+            texts = said.texts(inherited.log)
             self.playout.restore(inherited.down, inherited.echoes, texts)
-            self.playout.expect(_said_to_this_phone(inherited.log))
+            self.playout.expect(said.to_this_phone(inherited.log))
 
     def new_agent(self) -> None:
         """What the former agent still had to say will not come."""
@@ -128,12 +127,12 @@ class Speech:
     @property
     def has_unheard(self) -> bool:
         """Whether sound was sent that the caller has not heard yet."""
-        return self.playout.heard(self._ear.clock) < self.playout.sent
+        return self.playout.heard(self.ear.clock) < self.playout.sent
 
     @property
     def is_talked_to(self) -> bool:
         """Whether the caller is in the middle of saying something."""
-        return self._ear.is_open and self._ear.clock - self._ear.last_loud < PAUSE_MS
+        return self.ear.is_open and self.ear.clock - self.ear.last_loud < PAUSE_MS
 
     def silence(self, now: float, *, by_key: bool = False) -> None:
         """Take back what the caller has not heard, and let nothing more of it through.
@@ -144,7 +143,7 @@ class Speech:
         common = self._common
         self.is_answering = False
         common.timers.stop(Timer.LULL, Timer.DONE)
-        clear, cut = self.playout.clear(self._ear.clock)
+        clear, cut = self.playout.clear(self.ear.clock)
         common.effects.phone += clear
         for each in cut:
             common.log(_cut(each, common.up))
@@ -154,7 +153,7 @@ class Speech:
         """Words are confirmed; what comes next answers them. `is_turn`: they are the caller's."""
         self._gate.confirm(now)
         if is_turn:
-            self.answer_due = (now, self._ear.last_loud)
+            self.answer_due = (now, self.ear.last_loud)
 
     def expect_answer(self) -> None:
         """A sentence may come though the caller has said nothing: we asked for it."""
@@ -164,7 +163,7 @@ class Speech:
         confirmed_at, last_loud = due
         self.answer_due = None
         latency_ms = round((now - confirmed_at) * 1000)
-        silence_ms = max(0, self._ear.clock - last_loud)
+        silence_ms = max(0, self.ear.clock - last_loud)
         self._common.log(record.Answering(latency_ms, silence_ms, self._common.up))
 
 
@@ -175,21 +174,3 @@ def _cut(cleared: Cleared, up: int) -> record.Cut:
 def _unsounded(sentence: int, up: int) -> record.Cut:
     """Of a sentence whose sound nobody heard."""
     return record.Cut(sentence, 0, 0, "", up)
-
-
-def _texts(log: Sequence[tuple[int, record.Entry]]) -> dict[int, str]:
-    return {entry.sentence: entry.text for _, entry in log if isinstance(entry, record.Said)}
-
-
-def _said_to_this_phone(log: Sequence[tuple[int, record.Entry]]) -> dict[int, str]:
-    """The sentences said since the phone's stream began, and not cut."""
-    said: dict[int, str] = {}
-    for _, entry in log:
-        match entry:
-            case record.Attached():
-                said.clear()
-            case record.Said(number, text):
-                said[number] = text
-            case record.Cut(number):
-                said.pop(number, None)
-    return said

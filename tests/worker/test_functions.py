@@ -225,7 +225,7 @@ def test_nobody_is_moved_while_a_function_runs() -> None:
     call = own("book")
     call.says(ONSET, words("Book."), asks("book"))
 
-    assert not call.conversation.is_quiet_moment
+    assert not call.conversation.quiet.is_moment
 
 
 # -- keys ---------------------------------------------------------------------

@@ -244,11 +244,11 @@ def test_nor_for_ever_is_one_that_he_just_does_not_press() -> None:
     call.attach()
     call.says(WELCOME, APPLIED)
     call.listen(5)
-    assert not call.conversation.is_quiet_moment
+    assert not call.conversation.quiet.is_moment
     call.says(sentence("Anything else?"), LONG, DONE)
     call.listen(70)
 
-    assert call.conversation.is_quiet_moment
+    assert call.conversation.quiet.is_moment
 
 
 def test_nobody_hangs_up_on_a_caller_who_speaks() -> None:

@@ -199,7 +199,7 @@ def test_nobody_is_moved_who_is_owed_an_answer() -> None:
     call = successor([Heard("What cars?", 1)])
     call.listen(1)
 
-    assert not call.conversation.is_quiet_moment
+    assert not call.conversation.quiet.is_moment
 
 
 # -- a number that does not come ----------------------------------------------
@@ -212,7 +212,7 @@ def test_a_caller_who_talks_instead_of_pressing_is_not_waited_for() -> None:
     call.says(ONSET, words("I have none."), sentence("All right."), b"\x20" * 800, DONE)
     call.listen(1)
 
-    assert call.conversation.is_quiet_moment
+    assert call.conversation.quiet.is_moment
 
 
 def test_a_caller_who_walks_off_is_parted_from() -> None:
@@ -221,7 +221,7 @@ def test_a_caller_who_walks_off_is_parted_from() -> None:
     call.says(sentence("Please enter it."), b"\x20" * 800, DONE)
     call.listen(62)
 
-    assert call.conversation.is_quiet_moment
+    assert call.conversation.quiet.is_moment
 
 
 def test_who_asks_twice_is_answered_twice() -> None:

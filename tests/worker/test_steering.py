@@ -298,7 +298,7 @@ def test_words_of_which_nothing_comes_do_not_hold_the_call_up_for_ever() -> None
 
     refusal = "the agent has not said it so far: whether it will is not known"
     assert call.outcomes == [("o 1", refusal)]
-    assert call.conversation.is_quiet_moment
+    assert call.conversation.quiet.is_moment
 
 
 # -- when it cannot be ----------------------------------------------------------------
@@ -344,8 +344,8 @@ def test_the_order_of_a_function_is_nobody_s_to_be_told_of() -> None:
 @pytest.mark.parametrize("change", [PROMPT, Say("One moment.")])
 def test_a_call_with_a_change_under_way_is_not_moved(change: Update | Say) -> None:
     call = steered()
-    assert call.conversation.is_quiet_moment
+    assert call.conversation.quiet.is_moment
 
     call.change(change)
 
-    assert not call.conversation.is_quiet_moment
+    assert not call.conversation.quiet.is_moment

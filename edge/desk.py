@@ -33,7 +33,7 @@ class Desk:
             ringing,
             token,
             token_s=self.token_s(ringing.notice_s),
-            max_sessions=self.settings.max_sessions,
+            max_sessions=self.settings.sessions_for_calls,
             max_per_caller=0 if is_back else self.settings.max_calls_per_caller,
             recording_ttl_s=self.settings.recording_ttl_s,
         )

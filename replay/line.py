@@ -129,7 +129,7 @@ class Line:
         """Dispatch, and wait until the owner is as far as it was when the recorded phone came."""
         outcome = await self._registry.dispatch(
             self._ringing(),
-            max_sessions=self._settings.max_sessions,
+            max_sessions=self._settings.sessions_for_calls,
             recording_ttl_s=self._settings.recording_ttl_s,
         )
         if outcome is Outcome.FULL:

@@ -22,6 +22,10 @@ class BadSetting(ValueError):
     """A setting that cannot be used. Names the key and what would do, never a secret's value."""
 
 
+HAND_OFFS = 4
+"""Calls that a worker which goes away gives to others at once: each has two agent sessions then."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What an operator may set. Field names are the environment's keys in lower case."""
@@ -64,6 +68,11 @@ class Settings:
     metrics_port: int = 0
     log_level: str = "INFO"
     log_format: str = "text"
+
+    @property
+    def sessions_for_calls(self) -> int:
+        """Agent sessions that new calls may use: some are kept for calls that change workers."""
+        return self.max_sessions - min(self.max_sessions // 10, HAND_OFFS)
 
     @property
     def keep_for_s(self) -> int:

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from shared.bus import Bus, BusError, Registry
 from shared.messages import Offer
-from shared.settings import Settings
+from shared.settings import HAND_OFFS, Settings
 from worker.session import Session
 from worker.standby import STANDBY_S
 
@@ -24,9 +24,6 @@ log = logging.getLogger("worker")
 
 # How often to look for quiet moments.
 LOOK_S = 0.05
-
-# Calls on offer at once: each costs an agent session of the account.
-OFFERS = 4
 
 # A peer that prepares does so at once.
 PREPARED_WITHIN_S = 1.5
@@ -81,11 +78,11 @@ class HandOff:
                 del self._offered[call_sid]
                 self._prepared.pop(call_sid, None)
         waiting = [each for each in self._going() if each.call_sid not in self._offered]
-        if not waiting or len(self._offered) >= OFFERS:
+        if not waiting or len(self._offered) >= HAND_OFFS:
             return
         spare = self._settings.max_sessions - await self._registry.live() - len(self._offered)
         self._has_spare = spare > 0
-        room = min(OFFERS - len(self._offered), spare)
+        room = min(HAND_OFFS - len(self._offered), spare)
         waiting.sort(key=lambda each: not each.may_release)
         for number, session in enumerate(waiting[: max(0, room)]):
             self._offered[session.call_sid] = now
@@ -98,7 +95,7 @@ class HandOff:
 
     def _release(self, peers: list[str], *, is_late: bool) -> None:
         ripe = [each for each in self._going() if is_late or self._is_ripe(each)]
-        for number, session in enumerate(ripe[:OFFERS]):
+        for number, session in enumerate(ripe[:HAND_OFFS]):
             call_sid = session.call_sid
             peer = self._ready_for(call_sid)
             is_prepared = peer in peers

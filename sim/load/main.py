@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from shared.settings import HAND_OFFS
 from sim.load import matrix, meters, report
 from sim.load.plan import GUESTS, PROFILES, Plan
 from sim.load.run import Result, RunFailed, Watch, measure
@@ -134,7 +135,7 @@ def _target(options: argparse.Namespace, port: int) -> AbstractContextManager[Ta
     print(
         f"The agent service of this run is {agent_url(port)} on this machine.\nIts workers need"
         f" DEEPGRAM_AGENT_URL={agent_url(port)} MAX_CALLS={options.calls} or more places, and the"
-        f" edge MAX_SESSIONS={options.calls} or more; --agent-port keeps the port."
+        f" edge MAX_SESSIONS={options.calls + HAND_OFFS} or more; --agent-port keeps the port."
     )
     return running(options.against)
 

@@ -297,6 +297,19 @@ async def test_the_account_s_sessions_bound_it_too(redis: str, worker: Worker) -
     assert verbs == (Say(twiml.BUSY), Hangup())
 
 
+async def test_some_sessions_are_kept_for_calls_that_change_workers(
+    redis: str, worker: Worker
+) -> None:
+    async with an_edge(redis, MAX_SESSIONS="10") as edge:
+        await worker.beat(places=20)
+        answers = [
+            await edge.verbs("/twilio/voice", CallSid=f"{CALL[:-1]}{number}")
+            for number in range(10)
+        ]
+
+    assert [verbs == (Say(twiml.BUSY), Hangup()) for verbs in answers] == [False] * 9 + [True]
+
+
 async def test_a_retried_webhook_of_a_call_that_has_its_place_is_not_busy(
     edge: Edge, worker: Worker
 ) -> None:

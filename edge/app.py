@@ -24,6 +24,7 @@ from edge.twilio import is_sid
 from shared.bus import BusError
 from shared.calls import Call, Outcome, Ringing, State
 from shared.causes import Cause
+from shared.logs import place
 from shared.messages import HungUp
 from shared.record import DialFailed
 
@@ -255,7 +256,7 @@ class Face:
 
 
 async def _checked(face: Face, handler: Handler, request: Request) -> Response:
-    """A webhook's frame: its signature, its fields, and an answer when the bus has none."""
+    """A webhook's frame: its signature, its fields, and an answer when we have none."""
     try:
         async with asyncio.timeout(BODY_WITHIN_S):
             form = await _form(request)
@@ -284,7 +285,9 @@ async def _checked(face: Face, handler: Handler, request: Request) -> Response:
     except BusError as exc:
         face.counts.bus_away += 1
         log.warning("webhook without the bus", extra={"reason": type(exc).__name__})
-        return _xml(face.answers.fallback)
+    except Exception as exc:  # noqa: BLE001 (a bulkhead: the caller hears the apology)
+        log.error("webhook failed", extra={"call_sid": form["CallSid"], "reason": place(exc)})
+    return _xml(face.answers.fallback)
 
 
 def _target(request: Request) -> str:

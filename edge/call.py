@@ -160,6 +160,8 @@ class PhoneCall:
         except BusError as exc:
             self._desk.counts.bus_away += 1
             log.warning("call not admitted", extra={"reason": type(exc).__name__})
+        except Exception as exc:  # noqa: BLE001 (a bulkhead: the socket is refused)
+            log.error("call not admitted", extra={"call_sid": call_sid, "reason": place(exc)})
         finally:
             if ringing is None:
                 bus.unfollow_down(call_sid, stream_sid)

@@ -23,7 +23,18 @@ from shared.record import DialFailed
 from shared.settings import Settings
 from sim.phone.twiml import Connect, Dial, Hangup, Redirect, Say, parse
 from sim.redis import free_port
-from tests.edge.kit import CALL, FORM, STREAM, Edge, Worker, a_worker, an_edge, calls, token_of
+from tests.edge.kit import (
+    CALL,
+    FORM,
+    STREAM,
+    Edge,
+    Worker,
+    a_worker,
+    an_edge,
+    ask,
+    calls,
+    token_of,
+)
 from tests.shared.bus.help import lets_in
 
 TOKEN = "test_auth_token"
@@ -767,6 +778,23 @@ async def test_without_redis_a_caller_hears_an_apology() -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
     async with an_edge(url, wait=False) as edge:
         assert await edge.verbs("/twilio/voice") == (Say(twiml.APOLOGY), Hangup())
+
+
+# -- a fault of ours ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["voice", "after", "status", "machine"])
+async def test_a_fault_of_ours_lets_the_caller_hear_an_apology(
+    edge: Edge, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    await edge.verbs("/twilio/voice")
+    await ask(edge, "HSET", edge.face.desk.bus.call_key(CALL), "state", "of tomorrow")
+
+    changes = {"CallStatus": "completed", "AnsweredBy": "human"}
+    assert await edge.verbs(f"/twilio/{path}", **changes) == (Say(twiml.APOLOGY), Hangup())
+    (told,) = [vars(each) for each in caplog.records if each.message == "webhook failed"]
+    assert (told["call_sid"], told["reason"][:14]) == (CALL, "ValueError at ")
+    assert "tomorrow" not in repr(told)
 
 
 # -- whatever is posted ---------------------------------------------------------

@@ -23,7 +23,17 @@ from sim.phone.caller import Caller, Say, Step, Wait
 from sim.phone.record import CallResult
 from sim.phone.wire import Renderer
 from sim.voice import speak
-from tests.edge.kit import Edge, Worker, a_worker, ask, eventually, listening, until
+from tests.edge.kit import (
+    CALL,
+    STREAM,
+    Edge,
+    Worker,
+    a_worker,
+    ask,
+    eventually,
+    listening,
+    until,
+)
 
 PUBLIC = "http://voice.example.com"
 """Where all edges are, to Twilio."""
@@ -318,3 +328,20 @@ async def test_who_claims_to_be_a_stream_hears_none_of_it_and_takes_none_away(
     following = (phone.call_sid, stream.stream_sid)
     buses = [each.face.desk.bus for each in (edge, other)]
     await until(lambda: not any(bus.follows_down(*following) for bus in buses))
+
+
+async def test_a_phone_whose_call_we_cannot_read_is_refused_and_not_listened_for(
+    edge: Edge, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus, following = edge.face.desk.bus, (CALL, STREAM)
+    await ask(edge, "HSET", bus.call_key(CALL), "state", "of tomorrow")
+    async with connect(edge.stream, proxy=None) as socket:
+        await socket.send(Renderer("AC1", *following).start({}))
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+
+    assert socket.close_code == 1008
+    assert not bus.follows_down(*following)
+    (told,) = [vars(each) for each in caplog.records if each.levelname == "ERROR"]
+    assert (told["message"], told["reason"][:14]) == ("call not admitted", "ValueError at ")
+    assert "tomorrow" not in repr(told)

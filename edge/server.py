@@ -4,10 +4,13 @@ It leaves signals to us, and it cuts off who does not keep up: a peer that does 
 its request, or one that does not answer our close, holds no socket for long.
 """
 
+import asyncio
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
+from socket import socket
 from typing import Any
 
 import uvicorn
@@ -28,7 +31,7 @@ WIRE = "holdfast.wire"
 # Twilio's frames are below 1 KB; anything above this closes the socket with 1009.
 MAX_FRAME = 64 * 1024
 
-# A request's head: how long it may be, and how long it may take.
+# A request's head: how long it may be, and how long it may take, as may a TLS handshake before it.
 MAX_HEAD = 64 * 1024
 HEAD_WITHIN_S = 5.0
 
@@ -186,11 +189,25 @@ class PhoneWire(WebSocketsSansIOProtocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers."""
+    """uvicorn without its signal handlers, and with an end to its patience for TLS handshakes."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Listen. uvicorn's own leaves a handshake the minute that asyncio gives it."""
+        config, state = self.config, self.server_state
+        connection = partial(_Http, config=config, server_state=state, app_state={})
+        server = await asyncio.get_running_loop().create_server(
+            connection,
+            config.host,
+            config.port,
+            ssl=config.ssl,
+            backlog=config.backlog,
+            ssl_handshake_timeout=HEAD_WITHIN_S if config.ssl else None,
+        )
+        self.servers, self.started = [server], True
 
 
 def make_server(app: Starlette, settings: Settings) -> uvicorn.Server:

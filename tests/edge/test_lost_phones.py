@@ -20,6 +20,7 @@ from sim.phone.call import Call
 from sim.phone.caller import Caller, Wait
 from sim.phone.track import Impairments, Phase, Span
 from sim.phone.wire import CONNECTED, Renderer
+from tests.edge.doctor.kit import Certificates
 from tests.edge.kit import STREAM, Edge, Worker, a_worker, eventually, listening, until
 
 GONE_WITHIN_S = 5.0
@@ -308,6 +309,19 @@ async def test_who_does_not_come_to_the_point_is_cut_off(
     for reader, writer in dialled:
         with suppress(ConnectionError):
             await reader.read()
+        writer.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01"], ids=["nothing", "half a hello"])
+async def test_a_tls_handshake_must_come_to_the_point_too(
+    redis: str, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(server, "HEAD_WITHIN_S", 0.3)
+    tls = {"TLS_CERT": certificates.pem("good"), "TLS_KEY": certificates.key("good")}
+    async with listening(redis, **tls) as edge:
+        reader, writer = await dial(edge, said)
+        with suppress(ConnectionError):
+            await asyncio.wait_for(reader.read(), 3)
         writer.close()
 
 

@@ -1,17 +1,8 @@
-"""One set of certificates for all of the doctor's tests."""
-
-import shutil
+"""Whom the doctor's tests trust."""
 
 import pytest
 
 from tests.edge.doctor.kit import Certificates
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl to make certificates with")
-    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ class Settings:
     @property
     def is_guarded(self) -> bool:
         """Whether nobody but Twilio, or this machine, can reach the edge."""
-        return self._may_be_public or self.bind_host in ("127.0.0.1", "::1", "localhost")
+        return self._may_be_public or self.bind_host in _LOOPBACK
 
     @property
     def agent_url(self) -> str:
@@ -235,8 +235,8 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
         ),
         (
             "TWILIO_API_URL",
-            _is_origin(s.twilio_api_url),
-            "must be https://host, without a path",
+            _is_origin(s.twilio_api_url) and _is_private(s.twilio_api_url),
+            "must be https://host, without a path: the auth token goes there",
         ),
         ("PUBLIC_URL", _is_origin(s.public_url), "must be https://host, without a path"),
         (
@@ -271,6 +271,8 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
 _ACCOUNT = re.compile("AC[0-9a-fA-F]{32}")
 NUMBER = r"\+[1-9][0-9]{4,14}"
 """What a phone number looks like, E.164."""
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -314,6 +316,12 @@ def _is_origin(url: str) -> bool:
         and "@" not in parts.netloc
         and not (parts.query or parts.fragment)
     )
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way reads what is sent there."""
+    parts = _split(url)
+    return not url or bool(parts and (parts.scheme == "https" or parts.hostname in _LOOPBACK))
 
 
 def _split(url: str) -> SplitResult | None:

@@ -135,6 +135,7 @@ def load(
         document.must_be_json(parts[part], (part,))
     for part in ("agent", "settings"):
         _check_variables(document, parts[part], (part,), environ)
+    _check_said(document, parts["bridge"], ("bridge",))
     bridge = read_bridge(document, parts["bridge"], toolbox)
     file = AgentFile(path.stem, parts["agent"], parts["settings"], bridge, environ)
     if bridge.tools and not file.blocks("think"):
@@ -195,8 +196,7 @@ def _check_agent(document: Document, agent: Any) -> None:
     must(isinstance(agent, dict), ("agent",), "must be a mapping (Deepgram's agent block)")
     greeting = agent.get("greeting", "")
     must(isinstance(greeting, str), ("agent", "greeting"), "must be a text")
-    wanted = "is said aloud and recorded, so it can have no ${env:...}"
-    must("${" + ENV not in greeting, ("agent", "greeting"), wanted)
+    _check_said(document, greeting, ("agent", "greeting"))
     context = agent.get("context", {})
     must(isinstance(context, dict), ("agent", "context"), "must be a mapping")
     messages = context.get("messages", [])
@@ -216,6 +216,14 @@ def _check_block(document: Document, block: Any, where: Where) -> None:
     ):
         value = block.get(name, kind())
         document.must(isinstance(value, kind), (*where, name), wanted)
+
+
+def _check_said(document: Document, value: Any, where: Where) -> None:
+    """What callers may hear, and logs keep; names of such texts, too."""
+    wanted = "is said aloud and recorded, so it can have no ${env:...}"
+    for place, text in texts_in(value, where):
+        document.must("${" + ENV not in text, place, wanted)
+        document.must("${" + ENV not in str(place[-1]), place, wanted)
 
 
 def _check_variables(document: Document, value: Any, where: Where, env: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ its request, or one that does not answer our close, holds no socket for long.
 """
 
 import asyncio
+import logging
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from websockets.protocol import State
 from websockets.speedups import apply_mask
 
 from shared import frames
+from shared.logs import Seldom
 from shared.rota import Intake
 from shared.settings import Settings
 
@@ -41,6 +43,11 @@ CLOSE_WITHIN_S = 2.0
 # An idle HTTP connection is the client's to close: one that the server closes just as the next
 # webhook is written loses it. Proxies give up after a minute, uvicorn by itself after 5 s.
 KEEP_ALIVE_S = 75
+
+_LIBRARY = logging.getLogger("uvicorn.error")
+
+# Strangers may have it say the same as often as they like.
+_SELDOM = Seldom(_LIBRARY)
 
 
 class _Http(HttpToolsProtocol):
@@ -212,6 +219,7 @@ class _Server(uvicorn.Server):
 
 def make_server(app: Starlette, settings: Settings) -> uvicorn.Server:
     """A server for the edge's app; `serve` it, and set `should_exit` to end that."""
+    _LIBRARY.addFilter(_SELDOM)
     config = uvicorn.Config(
         app,
         host=settings.bind_host,

@@ -47,7 +47,10 @@ def of_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 class Seldom:
-    """Warnings of what may happen a thousand times a second: each kind is told once a second."""
+    """Warnings of what may happen a thousand times a second: each kind is told once a second.
+
+    A library's logger has it as a filter.
+    """
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -56,11 +59,25 @@ class Seldom:
 
     def warning(self, event: str, **fields: str) -> None:
         """Tell of it, or only count it. Fields are words of ours, of which there are few."""
-        kind, now = (event, *fields.values()), time.monotonic()
-        self._times[kind] = self._times.get(kind, 0) + 1
-        if now - self._told_at.get(kind, -inf) >= SELDOM_S:
-            self._told_at[kind] = now
+        kind = (event, *fields.values())
+        if self._is_told(kind):
             self._log.warning(event, extra={**fields, "times": self._times[kind]})
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line of a library's is told, and if so, how often it could have been."""
+        exc = record.exc_info[1] if record.exc_info else None
+        kind = (str(record.msg), place(exc) if exc else "")
+        is_told = self._is_told(kind)
+        vars(record)["times"] = self._times[kind]
+        return is_told
+
+    def _is_told(self, kind: tuple[str, ...]) -> bool:
+        now = time.monotonic()
+        self._times[kind] = self._times.get(kind, 0) + 1
+        if now - self._told_at.get(kind, -inf) < SELDOM_S:
+            return False
+        self._told_at[kind] = now
+        return True
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge import app, server
 from edge import call as phone_call
-from shared import keys, rota
+from shared import keys, logs, rota
 from shared.messages import Audio, Clear, Detached, Ended, Mark, Up
 from shared.sound import SILENT_FRAME
 from sim.phone.call import Call
@@ -348,6 +348,36 @@ async def test_a_head_without_end_is_cut_off(edge: Edge) -> None:
 
     await until(lambda: sockets(edge) == 0, 1.0)  # and not by its time
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"4711\r\n\r\n", "Invalid HTTP request received."),
+        (
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+            "Unsupported upgrade request.",
+        ),
+    ],
+    ids=["no HTTP", "an upgrade"],
+)
+async def test_what_is_no_request_of_ours_fills_no_log(
+    edge: Edge,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    said: bytes,
+    told: str,
+) -> None:
+    monkeypatch.setattr(logs, "SELDOM_S", 0.2)
+    await asyncio.sleep(0.2)
+    for _ in range(20):
+        reader, writer = await dial(edge, said)
+        assert b"HTTP/1.1 40" in await reader.readline()
+        writer.close()
+
+    lines = [vars(each) for each in caplog.records if each.message == told]
+    assert 1 <= len(lines) < 20
+    assert all(each["times"] for each in lines)
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(

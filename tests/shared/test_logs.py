@@ -132,6 +132,32 @@ def test_what_happens_all_the_time_is_told_now_and_then_with_how_often_it_did(
     ]
 
 
+def test_what_a_library_says_all_the_time_is_told_now_and_then_too(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.setup("INFO", "text", "edge")
+    library = logging.getLogger("library")
+    seldom = logs.Seldom(library)
+    library.addFilter(seldom)
+    try:
+        for number in range(1000):
+            library.warning("bad frame %d", number)
+        for text in ("4711", "4712"):
+            try:
+                fail(text)
+            except ValueError:
+                library.exception("bad frame")
+        monkeypatch.setattr(logs, "SELDOM_S", 0.0)
+        library.warning("bad frame %d", 7)
+    finally:
+        library.removeFilter(seldom)
+
+    first, error, last = lines()
+    assert first.endswith("W edge bad frame 0  times=1")
+    assert re.search(r"E edge bad frame  times=1 exception=ValueError at test_logs\.py:\d+$", error)
+    assert last.endswith("W edge bad frame 7  times=1001")
+
+
 async def test_a_loop_s_own_complaints_quote_nobody(lines: Lines) -> None:
     async def fails() -> None:
         fail("card 4711")

@@ -101,7 +101,7 @@ class PhoneCall:
         self._clock = 0
         self._last_frame = 0.0
         self._owner = ""
-        self._hold = hold.Hold(sound_of("", "hold"))
+        self._hold = hold.Hold(sound_of("hold"))
         self._next_leaving = 0.0
         self._pumps: asyncio.TaskGroup
         self._rubbish = 0

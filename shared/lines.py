@@ -1,4 +1,4 @@
-"""Lines that can be said without an agent: mu-law files, 8 kHz, no header."""
+"""Lines that can be said without an agent: mu-law, 8 kHz, no header."""
 
 from functools import cache
 from pathlib import Path
@@ -7,6 +7,6 @@ _SOUNDS = Path(__file__).parent / "sounds"
 
 
 @cache
-def sound_of(path: str, name: str) -> bytes:
-    """The sound of a line, read once: of the file, or of ours by that name where there is none."""
-    return (Path(path) if path else _SOUNDS / f"{name}.ulaw").read_bytes()
+def sound_of(name: str) -> bytes:
+    """The sound of a line as it comes with the product, read once."""
+    return (_SOUNDS / f"{name}.ulaw").read_bytes()

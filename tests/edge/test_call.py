@@ -38,7 +38,7 @@ from tests.edge.kit import (
 PUBLIC = "http://voice.example.com"
 """Where all edges are, to Twilio."""
 
-LINE = sound_of("", "hold")
+LINE = sound_of("hold")
 WORDS = speak("Is anybody there?", "caller")
 SENTENCE = speak("We have three cars on our lot.")
 

@@ -1,6 +1,7 @@
 """Agent files: what goes to Deepgram, and what is said of a file that cannot be used."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.calls import Ringing
+from shared.calls import Claim, Ringing
+from shared.lines import sound_of
+from shared.settings import Settings
 from sim.agent import protocol
-from worker.agents import BadAgentFile, Bridge, load
+from worker.agents import BadAgentFile, Bridge, load, terms_of
+from worker.agents.file import NO_TOOLS
 from worker.context import with_past
 from worker.history import Past
 
 AGENTS = Path(__file__).parents[2] / "agents"
 RINGING = Ringing("CA1", caller="+15550100", called="+15550199")
+
+CLAIM = Claim("1-0", RINGING, 1, is_takeover=False)
 
 Write = Callable[..., Path]
 
@@ -281,6 +287,46 @@ bridge:
         apology="Sorry.",
         apology_sound=str(tmp_path / "sorry.ulaw"),
     )
+    assert agent.sounds == {"apology": b"\x55", "hold": b"\x66"}
+
+
+def test_a_line_without_a_sound_of_its_own_has_ours(agent_file: Write) -> None:
+    agent, _ = load(agent_file("agent: {}\nbridge: {apology_sound: ''}\n"))
+
+    assert agent.sounds == {line: sound_of(line) for line in ("apology", "hold")}
+
+
+def test_a_sound_is_read_with_its_file_and_is_not_missed_later(
+    agent_file: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "hold.ulaw").write_bytes(b"\x66")
+    path = agent_file("agent: {}\nbridge: {hold_sound: hold.ulaw}\n")
+    before, _ = load(path)
+    (tmp_path / "hold.ulaw").write_bytes(b"\x77")
+    now, _ = load(path)
+    (tmp_path / "hold.ulaw").unlink()
+
+    heard = [terms_of(CLAIM, each, Settings(), NO_TOOLS).hold.sound for each in (before, now)]
+    assert heard == [b"\x66", b"\x77"]
+
+
+def test_a_sound_that_cannot_be_read_is_named_with_line_and_field(
+    agent_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wait.ulaw").write_bytes(b"\x66")
+    path = agent_file("agent: {}\nbridge:\n  hold_sound: wait.ulaw\n")
+    read_bytes = Path.read_bytes
+
+    def refuse(asked: Path) -> bytes:
+        if asked.name == "wait.ulaw":
+            raise PermissionError
+        return read_bytes(asked)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+
+    wanted = f"{path}:3: bridge.hold_sound: cannot be read (PermissionError)"
+    with pytest.raises(BadAgentFile, match=re.escape(wanted)):
+        load(path)
 
 
 def test_it_may_be_left_out(agent_file: Write) -> None:

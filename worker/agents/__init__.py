@@ -19,7 +19,6 @@ from dataclasses import replace
 
 from shared import record
 from shared.calls import Claim
-from shared.lines import sound_of
 from shared.settings import Settings
 from worker.agents.bridge import Bridge, kept, restored
 from worker.agents.document import BadAgentFile
@@ -80,8 +79,8 @@ def terms_of(claim: Claim, agent: AgentFile, settings: Settings, toolbox: Toolbo
         max_s=settings.max_call_s,
         idle_s=bridge.idle_s,
         utterance_s=agent.eot_timeout_s + 1.0,
-        apology=Line(bridge.apology, sound_of(bridge.apology_sound, "apology")),
-        hold=Line(bridge.hold, sound_of(bridge.hold_sound, "hold")),
+        apology=Line(bridge.apology, agent.sounds["apology"]),
+        hold=Line(bridge.hold, agent.sounds["hold"]),
         ring_s=settings.ring_s + ringing.notice_s,
         reattach_s=settings.reattach_s,
     )

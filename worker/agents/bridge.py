@@ -8,9 +8,11 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from os.path import isfile
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, get_type_hints
 
+from shared.lines import sound_of
 from shared.settings import NUMBER
 from worker.agents.document import Document
 from worker.toolbox import Toolbox
@@ -22,6 +24,9 @@ SIP = r"sips?:[^\s<>\"]+@[^\s<>\"]+"
 _TARGET = re.compile(f"{NUMBER}|{SIP}")
 _QUOTED = 'must be a quoted number such as "+15551230000", or sip:name@host'
 _NAME = re.compile(r"[^\s{}$]+")
+
+LINES = ("apology", "hold")
+"""Those that have a sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +132,29 @@ def _frozen(data: dict[str, Any]) -> dict[str, Any]:
 
 def _sounds(document: Document, data: dict[str, Any]) -> dict[str, str]:
     """The paths of sounds, which are written as seen from the file."""
-    found = {}
-    for key in ("apology_sound", "hold_sound"):
-        if data.get(key):
-            path = document.path.parent / data[key]
-            document.must(isfile(path), ("bridge", key), "no such file")
-            found[key] = str(path)
-    return found
+    named = (f"{line}_sound" for line in LINES)
+    return {key: str(document.path.parent / data[key]) for key in named if data.get(key)}
+
+
+def read_sounds(document: Document, bridge: Bridge) -> dict[str, bytes]:
+    """What each line sounds like: no call waits for a disk, or for a file that is gone by then.
+
+    Raises:
+        BadAgentFile
+    """
+    return {line: _sound(document, bridge, line) for line in LINES}
+
+
+def _sound(document: Document, bridge: Bridge, line: str) -> bytes:
+    key = f"{line}_sound"
+    where, path = ("bridge", key), getattr(bridge, key)
+    if not path:
+        return sound_of(line)
+    document.must(isfile(path), where, "no such file")
+    try:
+        return Path(path).read_bytes()
+    except OSError as exc:
+        raise document.fault(where, f"cannot be read ({type(exc).__name__})") from exc
 
 
 def _check_lists(document: Document, data: dict[str, Any], toolbox: Toolbox) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.calls import Ringing
 from worker import deepgram, oldshape
-from worker.agents.bridge import Bridge, read_bridge
+from worker.agents.bridge import Bridge, read_bridge, read_sounds
 from worker.agents.document import Document, Where, texts_in
 from worker.placeholders import ENV, is_variable, names_in, render
 from worker.toolbox import Toolbox
@@ -49,6 +49,8 @@ class AgentFile:
     agent: dict[str, Any] = field(repr=False)
     settings: dict[str, Any] = field(repr=False)
     bridge: Bridge
+    sounds: Mapping[str, bytes] = field(repr=False)
+    """What the lines sound like that need no agent: `apology` and `hold`."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What `${env:NAME}` is when the Settings are sent."""
 
@@ -137,7 +139,8 @@ def load(
         _check_variables(document, parts[part], (part,), environ)
     _check_said(document, parts["bridge"], ("bridge",))
     bridge = read_bridge(document, parts["bridge"], toolbox)
-    file = AgentFile(path.stem, parts["agent"], parts["settings"], bridge, environ)
+    sounds = read_sounds(document, bridge)
+    file = AgentFile(path.stem, parts["agent"], parts["settings"], bridge, sounds, environ)
     if bridge.tools and not file.blocks("think"):
         warnings = [
             *warnings,

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from shared.record import Attached, Said, Taken
 from sim.agent import Faults, SessionRecord
 from sim.faults.checks import check_carrier, check_stayed, context
 from sim.faults.finding import Finding
@@ -191,6 +192,26 @@ async def worker_killed_before_agent_is_ready(stage: Stage) -> None:
         finding.same("what came before", context(second), [])
         sound = played(result.streams[0])
         finding.same("greetings heard", sound.count(speak(GREETING)), 1)
+
+
+@scenario(
+    1,
+    "kill -9 worker while it rings, its greeting ready; the phone comes to nobody",
+    "owned again ≤ 2.5 s; the greeting is heard whole, and once",
+)
+async def worker_killed_while_it_rings(stage: Stage) -> None:
+    async with stage.house(TALK, workers=2, NOTICE="This call may be recorded.") as house:
+        talk = house.call(verb_speed=1.0)
+        await until(lambda: talk.entries(Said))
+        killing = Killing(stage, house, talk)
+        await killing.strike()
+        await until(lambda: talk.entries(Attached))
+        finding = stage.finding
+        finding.same("owners as the phone comes", len(talk.entries(Taken)), 1)
+        await killing.check_owned()
+        result = await stay(stage, talk)
+        await house.is_empty()
+        finding.same("greetings heard", played(result.streams[0]).count(speak(GREETING)), 1)
 
 
 @scenario(

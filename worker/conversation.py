@@ -338,6 +338,7 @@ class Conversation:
         is_talking = self.state is State.TALKING and self._speech.has_unheard
         if self._desk.is_new_number and is_talking and digit != "#":
             self._speech.silence(now, by_key=True)
+            self._greeting.over()
         self._presence.seen()
         self._desk.press(digit, sequence, now)
 
@@ -545,8 +546,6 @@ class Conversation:
         is_heard = self._speech.text(text, ours or behavior, now)
         if is_heard:
             self._ear.close_utterance()
-        if not ours:
-            self._cues.agent_spoke()
         if ours == INJECTED:
             self._steering.said(text, is_heard=is_heard)
 
@@ -565,6 +564,7 @@ class Conversation:
     def _audio_done(self, now: float) -> None:
         self._speech.done()
         self._greeting.over()
+        self._cues.agent_spoke()
         if not self._ear.is_open:
             self._inject_again(now)  # it was refused for the agent's turn, not for the caller's
         if self._machine.is_there and self._ending.goodbye:  # a successor need not say it

@@ -82,7 +82,7 @@ class Cues:
         return self._injections.is_ours(words)
 
     def agent_spoke(self) -> None:
-        """It has said something of its own."""
+        """It has said something, to the end."""
         self._injections.agent_spoke()
 
     def caller_spoke(self) -> None:

@@ -39,8 +39,7 @@ class Digits:
         self._keypad = Keypad(past.typed)
         self._call: FunctionCall | None = None
         self._wanted = wanted = past.wanted
-        self.is_sensitive = past.hides_digits
-        """Whether nobody may read the next number. It is so until one has come, however late."""
+        self._is_sensitive = past.hides_digits  # until a number has come, however late
         self._forgets_at = 0.0
         self._is_broken = past.is_number_lost
         if wanted:
@@ -65,7 +64,8 @@ class Digits:
         """The agent waits for a number."""
         self.answer_waiting()  # to who asked before
         asked = wanted(arguments_in(call.arguments))
-        self.is_sensitive = asked.is_sensitive or (self.is_sensitive and self._wanted is not None)
+        is_awaited = self._wanted is not None or not self._keypad.is_idle
+        self._is_sensitive = asked.is_sensitive or (self._is_sensitive and is_awaited)
         self._wanted = asked
         self._keypad.wanted = asked.count
         self._call = call
@@ -105,10 +105,10 @@ class Digits:
 
     def press(self, digit: str, sequence: int, now: float) -> str:
         """One key. Returns what to tell the agent, if that ended a number it is told in words."""
-        if self.is_sensitive:
+        if self._is_sensitive:
             self._common.effects.forget_up += (sequence,)
         if digit != "#":
-            self._common.log(record.Typed("" if self.is_sensitive else digit, self._common.up))
+            self._common.log(record.Typed("" if self._is_sensitive else digit, self._common.up))
         if self._keypad.press(digit):
             return self.end()
         self._common.timers.set(Timer.DIGITS, now + PAUSE_S)
@@ -119,13 +119,14 @@ class Digits:
         self._common.timers.stop(Timer.DIGITS)
         digits = self._keypad.take()
         was_wanted, call, is_broken = self._wanted, self._call, self._is_broken
-        masked = MASKED if self.is_sensitive else ""
+        masked = MASKED if self._is_sensitive else ""
         if masked:
             self._common.privacy.hide(digits)
-        self._call, self.is_sensitive = None, False
+        self._call, self._is_sensitive = None, False
         self._forget()
         if call:
-            self._functions.settle(call, json.dumps({"digits": digits}), masked=masked)
+            content = LOST if is_broken else json.dumps({"digits": digits})
+            self._functions.settle(call, content, masked=masked)
             return ""
         if not digits and not is_broken:
             return ""

@@ -29,6 +29,9 @@ SILENCE_FRAMES = 75
 # Speech frames among those waiting that make a turn of them: below, it is a click.
 SPOKEN_FRAMES = 10
 
+# So many loud ones of the frames that are newest are a click, or a car that goes by.
+CLICK_FRAMES = 5
+
 # A jump of the timestamps below this is a rounding; above, so much silence at most is put in.
 GAP_MS = 60
 FILL_AT_MOST_MS = 10_000
@@ -72,6 +75,10 @@ class Ear:
         self._newest.clear()
         # What waits has no number on this stream.
         self._waiting = deque((0, piece) for _, piece in self._waiting)
+
+    def detach(self) -> None:
+        """The stream is gone, and nobody is loud."""
+        self._newest.clear()
 
     def listen_again(self) -> None:
         """Frames will come that have come before; until the agent is ready all wait for it."""
@@ -176,8 +183,8 @@ class Ear:
 
     @property
     def is_loud(self) -> bool:
-        """Whether any of his newest frames is loud: an agent may be about to hear him."""
-        return any(map(is_speech, self._newest))
+        """Whether of his newest frames more are loud than click: an agent may soon hear him."""
+        return sum(map(is_speech, self._newest)) > CLICK_FRAMES
 
     def take_cough(self) -> bool:
         """Whether an utterance without a word was short, and is long over; told once of each."""

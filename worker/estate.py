@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from shared.bus import Archive, Bus, Outlet, Registry
-from shared.bus.archive import Entries
+from shared.bus.archive import Entries, in_order
 from shared.calls import Call, Claim, State
 from shared.messages import DOWN, Audio, Digit, Down, Mark, Up, veiled
 from shared.record import Entry
@@ -67,7 +67,8 @@ async def _inherit_unserved(
 ) -> Inherited:
     """Of a call whose phone came when nobody was there: what went to the phone before it."""
     call_sid = claim.ringing.call_sid
-    former = [each for each in call.streams if each != call.stream_sid][-1:]
+    streams = in_order(call, log)
+    former = streams[: streams.index(call.stream_sid)][-1:]
     down = [m for each in former for m in await archive.tail_down(call_sid, each, KEPT_ENTRIES)]
     up = [m for each in former for m in await archive.tail_up(call_sid, each, KEPT_ENTRIES)]
     return Inherited(

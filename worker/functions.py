@@ -80,8 +80,9 @@ class Functions:
 
     def settle(self, call: FunctionCall, content: str, *, masked: str = "") -> None:
         """Answer a function. `masked`: what the log is told instead."""
-        answered = record.ToolAnswered(call.id, call.name, masked or content, self._common.up)
-        self._common.log(answered)
+        up = self._common.up
+        kept = record.ToolAnswered(call.id, call.name, masked or content, up)
+        self._common.log(record.ToolAnswered(call.id, call.name, content, up), kept=kept)
         self._common.effects.agent.append(deepgram.function_call_response(call, content))
 
     def repeat(self, call: FunctionCall, turn: int) -> bool:

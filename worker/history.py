@@ -229,6 +229,12 @@ class _Fold:
         self.is_answering, self.onset = False, 0
         self._number_came()
 
+    def lose_masked(self) -> None:
+        """A number that nobody has any more, and of which the agent has said nothing."""
+        for last in self.items[-1:]:
+            if self.has_result and isinstance(last, _Tool) and last.answer == MASKED:
+                last.answer = LOST
+
     def _hear(self, text: str) -> None:
         self.onset = 0
         if text.strip():
@@ -255,9 +261,8 @@ class _Fold:
 
     def _phone(self, *, is_there: bool) -> None:
         self.has_phone = is_there
-        if is_there:
-            for sentence in self._held():
-                sentence.is_held = False
+        for sentence in self._held() if is_there else ():
+            sentence.is_held = False
 
     def _lose_held(self) -> None:
         """What waited for a phone was lost with its owner: nobody will hear it."""
@@ -278,17 +283,16 @@ class _Fold:
         self.is_answering, self.has_result = True, False
         if tool.name == COLLECT_DIGITS:
             self.is_told_to_wait = False
-            asked = wanted(arguments_in(tool.arguments))
-            hides = asked.is_sensitive or (self.hides_digits and self.wanted is not None)
-            self.wanted, self.hides_digits = asked, hides
+            is_awaited = bool(self.wanted or self.typed or self.is_number_lost)
+            self.wanted = asked = wanted(arguments_in(tool.arguments))
+            self.hides_digits = asked.is_sensitive or (self.hides_digits and is_awaited)
 
     def _type(self, digit: str) -> None:
         self.typed += digit
         self.is_number_lost = self.is_number_lost or not digit
 
     def _number_came(self) -> None:
-        self.typed, self.wanted = "", None
-        self.hides_digits = self.is_number_lost = False
+        self.typed, self.wanted, self.hides_digits, self.is_number_lost = "", None, False, False
 
     def _answer(self, call_id: str, name: str, content: str) -> None:
         self.is_answering = self.has_result = True  # what the agent makes of it is still to come
@@ -315,6 +319,7 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
         state.add(at_ms, entry)
     if state.machine:
         state.forget_talk()
+    state.lose_masked()
     cut_short = _cut_short(state, sounded_ms)
     # A sentence that nobody heard is no turn either: what stood around it is one.
     state.items = [i for i in state.items if not isinstance(i, _Sentence) or _heard(i)]
@@ -347,9 +352,7 @@ def fold(log: Iterable[tuple[int, record.Entry]], sounded_ms: dict[int, int]) ->
 def _cut_short(state: _Fold, sounded_ms: dict[int, int]) -> list[record.Cut]:
     """Sentences under way at the death: of these was heard what had been sent, and no more."""
     cuts: list[record.Cut] = []
-    if not state.is_answering:
-        return cuts
-    for item in reversed(state.items):
+    for item in reversed(state.items) if state.is_answering else ():
         if not isinstance(item, _Sentence):
             break
         if item.heard is None and item.number in sounded_ms:

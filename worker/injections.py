@@ -28,7 +28,7 @@ class _Injection:
     behavior: str
     left: str = field(repr=False)  # what of that it has not said yet
     is_final: bool = False  # not to be tried again
-    is_answered: bool = False  # the agent has said something since
+    is_answered: bool = False  # the agent has said something since, to the end
 
 
 class Injections:
@@ -108,6 +108,7 @@ class Injections:
 
     def _send_all(self, waiting: deque[_Injection]) -> list[str]:
         messages = [each.message for each in waiting]
+        self._ours |= {each.words for each in waiting if each.words}
         self._sent += waiting
         waiting.clear()
         return messages
@@ -134,15 +135,13 @@ class Injections:
         return ""
 
     def agent_spoke(self) -> None:
-        """It has said something of its own: that may be the answer to what was injected."""
+        """It has said something, to the end: that may be the answer to what was injected."""
         for each in self._sent:
             each.is_answered = True
 
     def caller_spoke(self) -> None:
         """What comes now is his: words that were answered will not come back any more."""
-        for each in [each for each in self._sent if each.words and each.is_answered]:
-            self._sent.remove(each)
-            self._ours.discard(each.words)
+        self._ours -= {each.words for each in self._sent if each.is_answered}
 
     def is_ours(self, words: str) -> bool:
         """Whether these confirmed words are not the caller's; each is asked about once."""

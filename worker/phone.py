@@ -72,6 +72,7 @@ class Phone:
     def detach(self, now: float) -> None:
         """It is gone, for a while at least."""
         self._playout.detach()
+        self._ear.detach()
         # It may be told twice, to an ear that listens again.
         self._timers.start(Timer.REATTACH, now + self._reattach_s)
         self._timers.set(Timer.FEED, now)

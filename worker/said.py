@@ -32,7 +32,8 @@ def to_this_phone(log: Log) -> dict[int, str]:
 def never_sent(inherited: Inherited) -> list[record.Cut]:
     """Of the sentences that waited for a phone, and for which their owner did not live.
 
-    They come behind all that was sent, and there nobody has heard a word of them.
+    They come behind all that was sent, and nobody has heard a word of them. Of the stream that
+    the phone is on now they say nothing: they stand at its beginning.
     """
     sent = [each.number for each in inherited.down if isinstance(each, Sentence)]
     newest = max(sent, default=0)
@@ -40,7 +41,7 @@ def never_sent(inherited: Inherited) -> list[record.Cut]:
         return []  # what this sound says is no longer known
     cut = {entry.sentence for _, entry in inherited.log if isinstance(entry, record.Cut)}
     return [
-        record.Cut(entry.sentence, 0, 0, "", entry.up)
+        record.Cut(entry.sentence, 0, 0, "", 0)
         for _, entry in inherited.log
         if isinstance(entry, record.Said) and entry.sentence > newest and entry.sentence not in cut
     ]

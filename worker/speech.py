@@ -39,6 +39,7 @@ class Speech:
         """Of the turn that no sound has answered: (confirmed at, his clock when last loud)."""
         self.is_answering = False
         """Whether sound of an answer has come, and nothing has told that it is over."""
+        self._has_sounded = False  # since the last AgentAudioDone, which may come late
         self.late_bytes = 0
         """Sound of interrupted turns that came too late and was dropped."""
 
@@ -48,11 +49,13 @@ class Speech:
             texts = said.texts(inherited.log)
             self.playout.restore(inherited.down, inherited.echoes, texts)
             self.playout.expect(said.to_this_phone(inherited.log))
+        if inherited.is_unserved:
+            self.playout.detach()  # all that is not confirmed goes to the phone that is there now
 
     def new_agent(self) -> None:
         """What the former agent still had to say will not come."""
         self._gate = Gate()
-        self.is_answering = False
+        self.is_answering = self._has_sounded = False
         self._common.effects.phone += self.playout.end()
         self._common.timers.stop(Timer.LULL, Timer.DONE)
 
@@ -66,6 +69,8 @@ class Speech:
         """
         common = self._common
         common.timers.stop(Timer.DONE)
+        if self.is_answering:
+            common.timers.set(Timer.DONE, now + DONE_S)  # of this one no sound may come
         if self._gate.text(now) or always:
             number, ending = self.playout.text(text)
             common.effects.phone += ending
@@ -83,7 +88,7 @@ class Speech:
             return False
         if self.answer_due:
             self._log_answer(self.answer_due, now)
-        self.is_answering = True
+        self.is_answering = self._has_sounded = True
         self._common.effects.phone += self.playout.sound(mulaw)
         self._common.timers.set(Timer.LULL, now + LULL_S)
         return True
@@ -113,10 +118,10 @@ class Speech:
         common.timers.stop(Timer.LULL, Timer.DONE)
         common.effects.phone += self.playout.end()
         self._gate.expect_answer()
-        if not self.is_answering:
+        if not self._has_sounded:
             for number in self.playout.take_silent():
                 common.log(_unsounded(number, common.up))
-        self.is_answering = False
+        self.is_answering = self._has_sounded = False
         common.log(record.Finished(common.up))
         if self.latencies:
             common.log(record.Latency(self.latencies, common.up))
@@ -156,7 +161,7 @@ class Speech:
             self.answer_due = (now, self.ear.last_loud)
 
     def expect_answer(self) -> None:
-        """A sentence may come though the caller has said nothing: we asked for it."""
+        """A sentence may come though the caller has said nothing: there is something to answer."""
         self._gate.expect_answer()
 
     def _log_answer(self, due: tuple[float, int], now: float) -> None:

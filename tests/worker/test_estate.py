@@ -114,18 +114,24 @@ async def test_what_a_former_owner_has_left_of_a_passage_is_found(redis: str) ->
     assert ids == ["7-2"]
 
 
-@pytest.mark.parametrize("streams", [("MZ1", "MZ2"), ("MZ2", "MZ1")])  # a hash keeps no order
+@pytest.mark.parametrize(
+    "streams",
+    [("MZ0", "MZ1", "MZ2"), ("MZ2", "MZ1", "MZ0")],  # a hash keeps no order
+)
 async def test_what_went_to_the_phone_before_one_that_came_to_nobody_is_found(
     streams: tuple[str, ...], redis: str
 ) -> None:
     call = Call(stream_sid="MZ2", streams=streams, cursor=9)
     async with open_bus(redis, "w1") as bus:
+        await Registry(bus).dispatch(claim(60).ringing, max_sessions=9, recording_ttl_s=60)
+        for stream_sid in ("MZ0", "MZ1", "MZ2"):
+            Registry(bus).door.attach("CA1", stream_sid)
         bus.up("CA1", "MZ1").send("1-0", Mark("a", 600))
         bus.down("CA1", "MZ1").send("7-1", Audio(b"\x01"))
         bus.up("CA1", "MZ2").send("1-0", Audio(b"\xff"))
         await bus.flush()
         found = await inherit(bus, claim(60), call)
-        before = await inherit(bus, claim(60), Call(stream_sid="MZ2", streams=("MZ2",)))
+        before = await inherit(bus, claim(60), Call(stream_sid="MZ0", streams=("MZ0",)))
 
     assert (found.down, found.echoes, found.is_unserved) == ([Audio(b"\x01")], [("a", 600)], True)
     assert (found.cursor, found.newest, found.spoken) == (0, 0, ())

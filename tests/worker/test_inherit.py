@@ -148,7 +148,7 @@ def test_what_a_phone_had_not_confirmed_goes_to_the_one_that_came_to_nobody() ->
         Said(1, "Your order is at the door.", 5),
         Finished(6),
         Lost("MZ1", "edge gone"),
-        Said(2, "Anything else?", 0),
+        Said(2, "Anything else?", 5000),
         Attached("MZ2", "e"),
     )
     call = unserved(*log, down=down, echoes=[("a-1", 600)])
@@ -157,6 +157,16 @@ def test_what_a_phone_had_not_confirmed_goes_to_the_one_that_came_to_nobody() ->
         {"type": "History", "role": "assistant", "content": "Your order is at the door."}
     ]
     assert call.heard_by_phone() == left.mulaw
+    assert call.listens_after[0] == call.conversation.up == 0
+
+
+def test_what_was_sent_without_its_last_mark_gets_that_behind_it() -> None:
+    down: list[Down] = [Sentence(1), Audio(SECOND[:4000]), Mark("a-1"), Audio(SECOND[:2000])]
+    call = unserved(
+        Attached("MZ1", "e"), Said(1, "Your order.", 5), Attached("MZ2", "e"), down=down
+    )
+
+    assert [type(each) for each in call.phone()] == [Audio, Mark, Audio, Mark]
 
 
 def test_an_end_under_way_is_gone_on_with_and_needs_no_agent() -> None:

@@ -339,6 +339,48 @@ def test_one_that_nobody_has_any_more_is_asked_for_again() -> None:
     assert ["ask for them again" in each for each in injected(call)] == [True]
 
 
+def test_a_number_that_is_asked_for_anew_in_its_midst_stays_masked() -> None:
+    call = talks_first()
+    call.forget()
+    press(call, "47")
+    call.says(asks_with("collect_digits", "t2", count=4))
+    press(call, "11")
+
+    log = call.log()
+    assert [each.content for each in log if isinstance(each, ToolAnswered)] == ["(masked)"]
+
+
+def test_half_a_number_is_no_answer() -> None:
+    first = talks_first()
+    press(first, "47")
+    call = successor([Heard("Pay.", 1), *first.log()], tools=("collect_digits",))
+    call.says(asks_with("collect_digits", "t2", count=4, sensitive=True))
+    call.forget()
+    press(call, "11#")
+
+    (answer,) = (each for each in call.told() if each["type"] == "FunctionCallResponse")
+    assert "ask for them again" in answer["content"]
+
+
+def test_a_number_that_answered_its_agent_is_told_to_the_next() -> None:
+    call = paying()
+    press(call, "4711")
+    call.loses_agent("closed 1006")
+    log = call.log()
+    call.forget()
+    call.says(WELCOME, APPLIED)
+
+    (tool,) = (each["function_calls"][0] for each in call.context() if "function_calls" in each)
+    assert tool["response"] == '{"digits": "4711"}'
+    assert "4711" not in str(log)
+    (tool,) = (
+        each["function_calls"][0]
+        for each in fold([(0, each) for each in [Heard("Pay.", 1), *log]], {}).messages
+        if "function_calls" in each
+    )
+    assert "ask for them again" in tool["response"]
+
+
 def test_waiting_does_not_take_back_what_was_typed() -> None:
     first = collecting(count=3)
     press(first, "12")

@@ -423,6 +423,17 @@ def test_words_that_were_refused_for_good_may_be_the_callers_next_time() -> None
     assert [each.text for each in entries(call, Heard)] == ["Yes."]
 
 
+def test_what_is_still_on_the_wire_is_no_answer_to_a_number() -> None:
+    call = talking()
+    call.says(sentence("For sales press one."), SECOND)
+    call.caller(Digit("1"))
+    call.caller(Digit("#"))
+    call.forget()
+    call.says(sentence("For service press two."), ONSET, REFUSED, words("Hello?"))
+
+    assert injected(call) == ["(The caller pressed 1 on the keypad.)"]
+
+
 def test_so_may_words_that_were_answered_and_did_not_come_back() -> None:
     call = talking()
     call.says(ONSET, words("Yes."))
@@ -475,12 +486,32 @@ def test_an_agent_that_does_not_say_it_is_done_is_replaced_some_time_after() -> 
 
 def test_nobody_is_replaced_while_the_caller_is_loud() -> None:
     call = talking()
-    call.speak_up(0.1)
+    call.speak_up(0.2)
     call.says(CAP_WARNING)
     call.speak_up(0.3)
     assert call.connects == 1
 
     call.listen(0.6)
+
+    assert call.connects == 2
+
+
+def test_a_sentence_without_sound_does_not_keep_it_for_ever() -> None:
+    call = answering()
+    call.says(CAP_WARNING)
+    call.listen(0.3)
+    call.says(sentence("Nothing comes of this."))
+    call.listen(8)
+
+    assert call.connects == 2
+
+
+def test_a_car_that_goes_by_does_not_keep_it() -> None:
+    call = talking()
+    call.says(CAP_WARNING)
+    for _ in range(3):
+        call.listen(0.4)
+        call.speak_up(0.04)
 
     assert call.connects == 2
 

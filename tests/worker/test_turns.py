@@ -325,13 +325,24 @@ def test_a_text_without_sound_is_never_heard() -> None:
     assert entries(call, record.Cut) == [record.Cut(1, 0, 0, "", 250)]
 
 
-def test_nor_is_one_after_an_interruption() -> None:
+def test_nor_is_one_of_the_agent_after_one_that_was_lost() -> None:
     call = talking()
-    call.says(ONSET, words("Hi?"), sentence("One with sound."), *pieces(10), ONSET, words("And?"))
+    call.says(sentence("One with sound."), *pieces(10))
+    call.loses_agent("closed 1006")
+    call.says(WELCOME, APPLIED)
     call.forget()
     call.says(sentence("Without."), DONE)
 
     assert [each.sentence for each in entries(call, record.Cut)] == [2]
+
+
+def test_an_end_that_comes_late_takes_nothing_from_the_next_answer() -> None:
+    call = talking()
+    call.says(ONSET, words("Hi?"), sentence("One."), *pieces(10), ONSET, words("And?"))
+    call.forget()
+    call.says(sentence("Two."), DONE, *pieces(10), DONE)
+
+    assert entries(call, record.Cut) == []
 
 
 def test_marks_that_never_reached_the_phone_are_not_waited_for() -> None:
@@ -446,6 +457,18 @@ def test_after_a_key_the_menu_does_not_go_on() -> None:
     call.says(sentence("Sales it is."), *pieces(1))
 
     assert len(call.heard_by_phone()) == 960
+
+
+def test_a_greeting_that_a_key_cuts_is_over() -> None:
+    call = talking(protects_greeting=True)
+    call.says(sentence("Hello. For sales press one."), *pieces(3))
+    press(call, "1#")
+    call.says(sentence("Sales it is."), *pieces(30))
+    call.listen(0.2)
+    call.forget()
+    call.says(ONSET)
+
+    assert call.phone() == [Clear()]
 
 
 def test_a_menu_that_is_over_is_not_what_follows_a_key() -> None:

@@ -72,17 +72,21 @@ class Session:
         """Serve the call to its end. Leaves nothing behind but the recording."""
         try:
             await self._serve()
-        except* BusError as group:
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as exc:  # noqa: BLE001 (another bulkhead: calls share a process)
+            self._broke_off(exc)
+        finally:
+            self._close()
+
+    def _broke_off(self, exc: BaseException) -> None:
+        first = exc.exceptions[0] if isinstance(exc, BaseExceptionGroup) else exc
+        if isinstance(first, BusError):
             # Whoever is next may have more luck; a live caller is not ended for this.
             log.warning("call not taken up", extra={"call_sid": self.call_sid})
             if self._conversation is None:
                 self.let_go()
-            else:
-                self.fail(group.exceptions[0])
-        except* Exception as group:  # noqa: BLE001 (another bulkhead: calls share a process)
-            self.fail(group.exceptions[0])
-        finally:
-            self._close()
+        self.fail(first)
 
     async def _serve(self) -> None:
         """The former owner is fenced off first, then his call is read, then it goes on."""

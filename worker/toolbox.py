@@ -105,6 +105,8 @@ class Toolbox:
             if _is_cancelled():
                 raise
             reason = place(exc)  # something inside the function was cancelled, we were not
+        except Escaped as escaped:
+            reason = str(escaped)
         except Exception as exc:  # noqa: BLE001 (the operator's code: a bulkhead)
             reason = place(exc)
         if deadline.expired():
@@ -114,16 +116,18 @@ class Toolbox:
         return failed(f"{name} failed")
 
 
-class Left(Exception):
-    """A function would have the process end."""
+class Escaped(Exception):
+    """A function raised what would end more than its call. The text is kind and place."""
 
 
 async def _answer(tool: Tool, arguments: str, info: CallInfo) -> str:
     given = read_json(tool.arguments, arguments)
     try:
         answer = await tool.function(**given, **dict.fromkeys(tool.info_names, info))
-    except SystemExit as exc:  # a task would let it through, to the end of all calls
-        raise Left().with_traceback(exc.__traceback__) from None
+    except (Exception, asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as exc:  # noqa: BLE001 (a task, or a group of them, lets it through)
+        raise Escaped(place(exc)) from None
     if answer is None:
         return DONE
     text = answer if isinstance(answer, str) else orjson.dumps(answer, option=_JSON).decode()

@@ -150,6 +150,22 @@ async def leave() -> None:
     sys.exit("card 4711-0815")
 
 
+class Panic(BaseException):
+    """What a library written in another language raises."""
+
+
+@tool
+async def panic() -> None:
+    """Do it."""
+    raise Panic("card 4711-0815")
+
+
+@tool
+async def interrupt() -> None:
+    """Do it."""
+    raise BaseExceptionGroup("card 4711-0815", [KeyboardInterrupt(), asyncio.CancelledError()])
+
+
 @tool
 async def give_an_object() -> object:
     """Do it."""
@@ -175,10 +191,19 @@ async def test_a_function_says_to_the_agent_why_it_does_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "function", [crash, leave, give_an_object, await_what_is_cancelled, time_out_inside]
+    ("function", "kind"),
+    [
+        (crash, "ValueError"),
+        (leave, "SystemExit"),
+        (panic, "Panic"),
+        (interrupt, "BaseExceptionGroup"),
+        (give_an_object, "TypeError"),
+        (await_what_is_cancelled, "CancelledError"),
+        (time_out_inside, "TimeoutError"),
+    ],
 )
 async def test_a_failure_is_an_answer_and_its_text_is_told_to_nobody(
-    function: Callable[..., Any], caplog: pytest.LogCaptureFixture
+    function: Callable[..., Any], kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (name,) = toolbox(function).tools
 
@@ -188,6 +213,7 @@ async def test_a_failure_is_an_answer_and_its_text_is_told_to_nobody(
     assert (line.levelno, line.getMessage()) == (logging.ERROR, "function failed")
     assert vars(line)["tool"] == name
     assert vars(line)["call_sid"] == "CA1"
+    assert vars(line)["reason"].startswith(f"{kind} at ")
     assert ".py:" in vars(line)["reason"]
     assert "4711-0815" not in str(vars(line))
 

@@ -1,0 +1,64 @@
+"""What goes wrong in one call ends this call alone, and is told by its kind and place."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from shared.bus import Archive, Registry, open_bus
+from shared.calls import Claim, Ringing, State
+from shared.record import Over, Trouble
+from shared.settings import Settings
+from tests.edge.kit import is_up
+from worker import estate
+from worker.agents import load_folder
+from worker.means import Means
+from worker.session import Session
+from worker.toolbox import Toolbox
+
+AGENTS = Path(__file__).parents[2] / "agents"
+
+
+class Panic(BaseException):
+    """What a library written in another language raises."""
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [Panic("card 4711-0815"), BaseExceptionGroup("card 4711-0815", [Panic("card 4711-0815")])],
+)
+async def test_what_is_no_ordinary_exception_ends_its_call_alone(
+    raised: BaseException,
+    redis: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def panic(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(estate, "inherit", panic)
+    agents, _ = load_folder(AGENTS)
+    async with open_bus(redis, "worker-1") as bus:
+        registry = Registry(await is_up(bus))
+        claim = await claimed(registry)
+        await Session(Means(bus, registry, Settings(), Toolbox()), claim, agents["default"]).run()
+        await bus.flush()
+        call = await registry.call("CA1")
+        log = [entry for _, entry in await Archive(bus).log("CA1")]
+
+        assert await registry.live() == 0
+    assert call
+    assert (call.state, call.cause) == (State.ENDED, "internal error")
+    assert log[1:] == [Trouble("worker", "Panic", fatal=True), Over("internal error")]
+    (failed,) = (each for each in caplog.records if each.levelno == logging.ERROR)
+    assert vars(failed)["reason"].startswith("Panic")
+    assert "4711-0815" not in caplog.text
+
+
+async def claimed(registry: Registry) -> Claim:
+    await registry.renew([], places=9, draining=False)
+    ringing = Ringing("CA1", "+15550001111", "+15550002222")
+    await registry.dispatch(ringing, max_sessions=9, recording_ttl_s=60)
+    claim = await registry.claim()
+    assert claim
+    return claim

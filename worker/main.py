@@ -80,7 +80,7 @@ class Worker:
         self._means = Means(bus, self._registry, settings, toolbox)
         self.meters = self._means.meters
         self.meters.places = lambda: 0 if self._is_draining else settings.max_calls
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, Session] = {}  # the newest of each call
         self._standbys = Standbys(settings, bus)
         self._hand_off = HandOff(bus, self._registry, settings, self._sessions)
         self._look = asyncio.Event()
@@ -114,6 +114,10 @@ class Worker:
         now = asyncio.get_running_loop().time()
         return since is not None and now - since > self._settings.lease_s
 
+    def _served(self) -> list[Session]:
+        """The calls that are ours. Of one that is over, functions may still run."""
+        return [each for each in self._sessions.values() if not each.has_left]
+
     def is_ready(self) -> bool:
         """Whether this worker claims calls."""
         return self._bus.is_up and not self._is_draining
@@ -144,7 +148,7 @@ class Worker:
 
     def _prepare(self, call_sid: str, owner: str) -> None:
         """Another worker will release a call: be ready for it, if there is room."""
-        is_full = len(self._sessions) + len(self._standbys) >= self._settings.max_calls
+        is_full = len(self._served()) + len(self._standbys) >= self._settings.max_calls
         if not self._is_draining and not is_full:
             self._standbys.prepare(call_sid, owner)
 
@@ -166,7 +170,7 @@ class Worker:
             while True:
                 claim = await self._registry.claim(
                     takeover_after_ms=lease_ms if self._may_take_over() else RELEASED_MS,
-                    wants_new=len(self._sessions) < self._settings.max_calls,
+                    wants_new=len(self._served()) < self._settings.max_calls,
                 )
                 if claim is None:
                     return
@@ -207,7 +211,7 @@ class Worker:
             self.meters.ended(session.cause)
             if self._sessions.get(session.call_sid) is session:
                 del self._sessions[session.call_sid]
-            if not self._sessions:
+            if not self._sessions and not self.meters.running.live:
                 self._is_idle.set()
 
     async def _beat(self) -> None:
@@ -226,7 +230,7 @@ class Worker:
             await asyncio.sleep(BEAT_S)
 
     async def _renew(self) -> None:
-        served = {session.claim.entry_id: session for session in self._sessions.values()}
+        served = {each.claim.entry_id: each for each in self._served()}
         places = 0 if self._is_draining else self._settings.max_calls
         try:
             told = await self._registry.renew(served, places=places, draining=self._is_draining)
@@ -240,7 +244,7 @@ class Worker:
 
     async def _reinstate(self, session: Session) -> None:
         """Redis has forgotten that there is this call, or whose it is."""
-        if self._sessions.get(session.call_sid) is not session:
+        if session.has_left or self._sessions.get(session.call_sid) is not session:
             return  # it has ended meanwhile
         claim = await self._registry.reinstate(session.claim, session.streams)
         if claim is None:
@@ -250,7 +254,7 @@ class Worker:
             session.claim = claim
 
     def _lose(self, session: Session) -> None:
-        if self._sessions.get(session.call_sid) is session:
+        if self._sessions.get(session.call_sid) is session and not session.has_left:
             log.warning("lease lost", extra={"call_sid": session.call_sid})
             session.let_go()
 
@@ -266,7 +270,7 @@ class Worker:
             async with asyncio.timeout(LAST_FUNCTIONS_S):
                 await self._is_idle.wait()
         except TimeoutError:
-            for session in list(self._sessions.values()):
+            for session in self.meters.running.live:
                 session.stop_functions()
             await self._is_idle.wait()
 

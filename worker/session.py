@@ -63,6 +63,8 @@ class Session:
         self._over = asyncio.Event()
         self.cause = ""  # why the call is over; "" while it is not, or is another's
         self._is_lost = False
+        self.has_left = False
+        """Whether the call is off our hands: another's, or over."""
         self._is_transferred = False
         self._has_failed = False
 
@@ -114,6 +116,8 @@ class Session:
             self._phone.unfollow()  # at once: whoever owns the call next may be in this process
             if self._is_lost:
                 self._runner.cancel_all()  # else each goes on to its answer, which the log is told
+            if self._is_transferred:
+                self._leave()  # whatever still runs: where nobody answers the caller is back
 
     def _find_phone(self, call: Call | None, inherited: Inherited) -> None:
         """The phone may have come before the claim: then nobody told us."""
@@ -138,15 +142,21 @@ class Session:
             self._timer.cancel()
         self._line.close()
         self._phone.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        if self.has_left:
+            return
+        self.has_left = True
         if self._is_lost:
             self._means.registry.let_go(self.claim, self.streams)
-        else:
-            self._means.registry.finish(
-                self.claim,
-                self.streams,
-                keep_for_s=self._means.settings.keep_for_s,
-                remember_for_s=estate.TRANSFER_S if self._is_transferred else 0,
-            )
+            return
+        self._means.registry.finish(
+            self.claim,
+            self.streams,
+            keep_for_s=self._means.settings.keep_for_s,
+            remember_for_s=estate.TRANSFER_S if self._is_transferred else 0,
+        )
 
     @property
     def is_over(self) -> bool:

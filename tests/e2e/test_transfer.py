@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from shared.record import DialFailed, Over, Transferring
+from shared.record import DialFailed, Over, Taken, Transferring
 from sim.agent import ScriptedCall, SessionRecord, Turn
 from sim.faults.sound import heard_whole
 from sim.faults.words import BYE, GREETING, HEARD_OUT, goodbye, say, turn
@@ -110,3 +110,52 @@ def told_before(session: SessionRecord) -> list[str]:
     assert session.settings is not None
     messages = session.settings["agent"]["context"]["messages"]
     return [each["content"] for each in messages if "content" in each][:6]
+
+
+TOOLS = '''
+import asyncio
+from pathlib import Path
+
+from worker.tools import tool
+
+@tool(deadline_s=30)
+async def book() -> str:
+    """Book a table."""
+    Path({path!r}).write_text("begun")
+    await asyncio.sleep(9)
+    Path({path!r}).write_text("done")
+    return "booked"
+'''
+
+
+async def test_a_caller_is_back_at_once_though_a_function_of_before_still_runs(
+    port: int, tmp_path: Path
+) -> None:
+    booking, module = tmp_path / "booking", tmp_path / "tools.py"
+    module.write_text(TOOLS.format(path=str(booking)))
+    calls = (ScriptedCall("book"), ScriptedCall("transfer_call", '{"target": "sales"}'))
+    turns = (turn(ASK, CONNECTING, call=calls), turn("", BACK), goodbye(THANKS))
+    stack = kit.stack(tmp_path, port, TOOLS=str(module))
+    agents = tmp_path / "agents" / "default.yaml"
+    agents.write_text(AGENT.replace("[end_call, transfer_call]", "[end_call, transfer_call, book]"))
+    with stack:
+        async with agent(port, *turns):
+            phone = call(stack, HEARD_OUT, say(ASK), dial_outcomes=("busy",))
+            calling = asyncio.create_task(phone.run())
+            await has_heard(phone, GREETING, CONNECTING, BACK)
+            assert booking.read_text() == "begun"
+            await until(lambda: booking.read_text() == "done")
+            await asyncio.sleep(1.0)  # its worker renews its leases, and has one for the call
+            phone.caller.then(say(THANKS), Wait(15))
+            result = await calling
+            await until(lambda: live_calls(stack) == 0)
+        check_log(stack, result, "busy")
+        log = log_of(stack, result.call_sid)
+        told = logs(stack)
+
+    assert heard_whole(result, GREETING, CONNECTING, BACK, BYE)
+    (failed_ms,) = (at for at, entry in log if isinstance(entry, DialFailed))
+    _, taken_ms = (at for at, entry in log if isinstance(entry, Taken))
+    assert taken_ms - failed_ms < 1000
+    assert "call reinstated" not in told
+    assert "lease lost" not in told

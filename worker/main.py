@@ -100,7 +100,9 @@ class Worker:
                 tasks.create_task(self._folder.watch(), name="agents"),
             ]
             await stop.wait()
-            calls.cancel()
+            self._is_draining = True
+            self._look.set()
+            await calls  # a call whose claim is under way is ours, too, to give away
             await self._drain()
             for chore in chores:
                 chore.cancel()
@@ -153,21 +155,22 @@ class Worker:
             self._standbys.prepare(call_sid, owner)
 
     async def _claim_calls(self, tasks: asyncio.TaskGroup) -> None:
-        while True:
+        """Take calls until this worker is told to go."""
+        while not self._is_draining:
             try:
                 async with asyncio.timeout(BEAT_S):
                     await self._look.wait()
             except TimeoutError:
                 pass
             self._look.clear()
-            if self._bus.is_up:
+            if self._bus.is_up and not self._is_draining:
                 await self._claim_waiting(tasks)
 
     async def _claim_waiting(self, tasks: asyncio.TaskGroup) -> None:
         """New calls while there is room; a call whose worker died even if there is none."""
         lease_ms = int(self._settings.lease_s * 1000)
         try:
-            while True:
+            while not self._is_draining:
                 claim = await self._registry.claim(
                     takeover_after_ms=lease_ms if self._may_take_over() else RELEASED_MS,
                     wants_new=len(self._served()) < self._settings.max_calls,
@@ -260,7 +263,6 @@ class Worker:
 
     async def _drain(self) -> None:
         """Give every call to a peer; what is left then is anybody's."""
-        self._is_draining = True
         self._standbys.close()
         log.info("draining", extra={"calls": len(self._sessions)})
         await self._hand_off.run(self._is_idle)

@@ -1,0 +1,73 @@
+"""A worker among others, in the test's own process: what becomes of calls when it is told to go."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.bus import Registry, open_bus
+from shared.calls import Claim, Ringing
+from shared.settings import Settings
+from sim.agent import AgentServer
+from sim.faults.words import QUICK
+from tests.edge.kit import eventually, is_up
+from worker.agents import Folder, Reading
+from worker.main import Worker
+from worker.toolbox import Toolbox
+
+AGENTS = Path(__file__).parents[2] / "agents"
+
+LEASE_S = 30.0
+"""Far longer than a test: what is taken over was given away."""
+
+
+@asynccontextmanager
+async def a_worker(
+    redis: str, agent: AgentServer, name: str, stop: asyncio.Event
+) -> AsyncIterator[Registry]:
+    """A worker that is told to go by `stop`, or at the block's end."""
+    settings = Settings(redis_url=redis, deepgram_agent_url=agent.url, lease_s=LEASE_S, drain_s=1.0)
+    async with open_bus(redis, name) as bus, asyncio.TaskGroup() as tasks:
+        worker = Worker(settings, Folder(AGENTS, Reading()), Toolbox(), await is_up(bus))
+        bus.on_note = worker.on_note
+        tasks.create_task(worker.run(stop))
+        registry = Registry(bus)
+        await eventually(lambda: _is_alive(registry, name))
+        yield registry
+        stop.set()
+
+
+async def _is_alive(registry: Registry, name: str) -> bool:
+    return name in await registry.alive()
+
+
+async def test_a_call_whose_claim_is_under_way_when_its_worker_is_told_to_go_is_handed_off(
+    redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, claim = asyncio.Event(), Registry.claim
+
+    async def claim_slowly(registry: Registry, **wishes: Any) -> Claim | None:
+        claimed = await claim(registry, **wishes)
+        if claimed and not stop.is_set():
+            stop.set()
+            await asyncio.sleep(0.05)  # the answer is on its way
+        return claimed
+
+    monkeypatch.setattr(Registry, "claim", claim_slowly)
+    async with (
+        AgentServer(timing=QUICK) as agent,
+        a_worker(redis, agent, "worker-1", stop) as first,
+    ):
+        ringing = Ringing("CA1", "+15550001111", "+15550002222")
+        await first.dispatch(ringing, max_sessions=9, recording_ttl_s=60)
+        await eventually(lambda: _is_owned_by(first, "worker-1"))
+        async with a_worker(redis, agent, "worker-2", asyncio.Event()) as second:
+            await eventually(lambda: _is_owned_by(second, "worker-2"), within_s=10)
+
+
+async def _is_owned_by(registry: Registry, worker: str) -> bool:
+    call = await registry.call("CA1")
+    return call is not None and call.owner == worker

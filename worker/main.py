@@ -7,10 +7,13 @@ no new calls, give those there are to other workers (see `handoff`), and go.
 
 import asyncio
 import logging
+import os
 import secrets
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -56,6 +59,10 @@ RELEASED_MS = 12 * 3600 * 1000
 # Functions that still run for calls that are over have so long when this worker goes.
 LAST_FUNCTIONS_S = 10.0
 
+# Calls whose functions were stopped are gone at once, and so is this process when all is said.
+# Who is not within so long is not waited for: a function's task, or its thread, may never end.
+GONE_WITHIN_S = 2.0
+
 # Without Redis for this long every call of ours is over, or somebody else's. Longer than an
 # edge waits before it ends them.
 BLIND_FOR_S = 20.0
@@ -86,6 +93,7 @@ class Worker:
         self._look = asyncio.Event()
         self._is_draining = False
         self._up_at = 0.0
+        self._running: set[asyncio.Task[None]] = set()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
@@ -204,7 +212,9 @@ class Worker:
         log.info(what, extra={**named, "epoch": claim.epoch})
         if claim.ringing.agent not in ("", agent.name):
             log.warning("no such agent: another answers", extra=named)
-        tasks.create_task(self._run(session), name=f"call:{call_sid}")
+        running = tasks.create_task(self._run(session), name=f"call:{call_sid}")
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
 
     async def _run(self, session: Session) -> None:
         try:
@@ -268,13 +278,18 @@ class Worker:
         await self._hand_off.run(self._is_idle)
         for session in list(self._sessions.values()):
             session.release()
-        try:
-            async with asyncio.timeout(LAST_FUNCTIONS_S):
-                await self._is_idle.wait()
-        except TimeoutError:
+        if not await self._is_idle_within(LAST_FUNCTIONS_S):
             for session in self.meters.running.live:
                 session.stop_functions()
-            await self._is_idle.wait()
+            await self._is_idle_within(GONE_WITHIN_S)
+        for running in self._running:
+            running.cancel()
+
+    async def _is_idle_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._is_idle.wait()
+        return self._is_idle.is_set()
 
 
 async def serve(settings: Settings, folder: Folder, toolbox: Toolbox) -> None:
@@ -291,6 +306,19 @@ async def serve(settings: Settings, folder: Folder, toolbox: Toolbox) -> None:
         async with metrics(settings, bus, worker.is_ready, worker.meters):
             await worker.run(stop)
     log.info("worker stopped", extra={"worker": process})
+    _go_within(GONE_WITHIN_S)
+
+
+def _go_within(seconds: float) -> None:
+    """End this process, whatever an operator's function still holds on to."""
+
+    def go() -> None:
+        log.warning("a function does not end: it is not waited for")
+        os._exit(0)
+
+    timer = threading.Timer(seconds, go)
+    timer.daemon = True
+    timer.start()
 
 
 def main(_arguments: Sequence[str], environ: Mapping[str, str]) -> int:

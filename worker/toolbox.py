@@ -2,6 +2,7 @@
 
 Whatever a function does, what comes of it is a text for the agent: its answer, what is wrong
 with the arguments, that it failed, or that it took too long. Only being cancelled passes through.
+Nobody waits for a function that will not end.
 """
 
 import asyncio
@@ -45,6 +46,9 @@ NO_SUCH = "there is no such function"
 # log keeps each answer, and hands it to every agent that takes the call up.
 MAX_ANSWER = 8000
 
+# What a function that was cancelled has for its last word: a moment, for it may have none.
+GRACE_S = 0.5
+
 
 class Toolbox:
     """The operator's functions by name.
@@ -55,6 +59,7 @@ class Toolbox:
 
     def __init__(self, tools: Iterable[Tool] = ()) -> None:
         self.tools: dict[str, Tool] = {}
+        self._running: set[asyncio.Task[str]] = set()
         for each in tools:
             where = place_of(each.function)
             if each.name in BUILT_IN:
@@ -90,30 +95,51 @@ class Toolbox:
         if tool is None:
             return failed(NO_SUCH)
         extra = {"call_sid": info.call_sid, "tool": name}
-        deadline = asyncio.timeout(tool.deadline_s)
-        # In a task of its own: a TaskGroup in a function may leave its task looking cancelled.
-        running = asyncio.create_task(_answer(tool, arguments, info), name=f"function:{name}")
+        running = self._start(tool, arguments, info)
+        is_in_time = await _ends(running, tool.deadline_s)
         try:
-            async with deadline:
-                return await running
+            return running.result()
         except BadArguments as bad:
             log.info("arguments refused", extra=extra)
             return failed(str(bad))
         except ToolError as told:
             return failed(str(told))
-        except asyncio.CancelledError as exc:
-            if _is_cancelled():
-                raise
-            reason = place(exc)  # something inside the function was cancelled, we were not
         except Escaped as escaped:
             reason = str(escaped)
-        except Exception as exc:  # noqa: BLE001 (the operator's code: a bulkhead)
-            reason = place(exc)
-        if deadline.expired():
+        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 (a bulkhead)
+            reason = place(exc)  # the operator's code; or it has no result, since it runs on
+        if not is_in_time:
             log.warning("function took too long", extra=extra)
             return failed(f"{name} took too long: whether it was done is not known")
         log.error("function failed", extra={**extra, "reason": reason})
         return failed(f"{name} failed")
+
+    def _start(self, tool: Tool, arguments: str, info: CallInfo) -> asyncio.Task[str]:
+        """A task of its own for a function: it may not heed that it is cancelled, or look so."""
+        running = asyncio.create_task(_answer(tool, arguments, info), name=f"function:{tool.name}")
+        self._running.add(running)
+        running.add_done_callback(self._ended)
+        return running
+
+    def _ended(self, running: asyncio.Task[str]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()  # seen: perhaps nobody waits for it any more
+
+
+async def _ends(running: asyncio.Task[str], within_s: float) -> bool:
+    """Whether a function ends in time. It is cancelled if not, or if we are, and may have a last
+    word; then it is left alone, ended or not.
+    """
+    try:
+        _, late = await asyncio.wait({running}, timeout=within_s)
+        if late:
+            running.cancel()
+            await asyncio.wait(late, timeout=GRACE_S)
+    except asyncio.CancelledError:
+        running.cancel()
+        raise
+    return not late
 
 
 class Escaped(Exception):
@@ -142,11 +168,6 @@ def _bounded(answer: str, name: str, info: CallInfo) -> str:
     log.warning("answer cut", extra=extra)
     note = f" [cut: the answer has {len(answer)} characters, and only its beginning is here]"
     return answer[: MAX_ANSWER - len(note)] + note
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 # -- loading ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 
 from shared import keys
 from shared.record import Taken
+from sim.agent import ScriptedCall
 from sim.faults.sound import heard_whole
 from sim.faults.words import BYE, GREETING, HEARD_OUT, goodbye, say, turn
 from sim.phone.caller import HangUp, Press, Wait
@@ -196,3 +197,46 @@ async def test_idle_processes_go_at_once(port: int, tmp_path: Path) -> None:
             process.send(random.choice([signal.SIGTERM, signal.SIGINT]))
         assert [await exit_status(process) for process in processes] == [0, 0]
         assert "Traceback" not in logs(stack)
+
+
+TOOLS = '''
+import asyncio
+import time
+
+from worker.tools import tool
+
+@tool(deadline_s=0.5)
+async def deaf() -> None:
+    """Never end."""
+    while True:
+        try:
+            await asyncio.sleep(1)
+        except BaseException:
+            pass
+
+@tool(deadline_s=0.5)
+async def block() -> None:
+    """Block a thread."""
+    await asyncio.to_thread(time.sleep, 50)
+'''
+
+
+async def test_a_worker_goes_although_functions_do_not_end(port: int, tmp_path: Path) -> None:
+    module = tmp_path / "tools.py"
+    module.write_text(TOOLS)
+    calls = (ScriptedCall("deaf", then=(NOON,)), ScriptedCall("block"))
+    stack = kit.stack(tmp_path, port, TOOLS=str(module))
+    agent_file = tmp_path / "agents" / "default.yaml"
+    agent_file.write_text(kit.AGENT.replace("[end_call]", "[deaf, block]"))
+    with stack:
+        async with agent(port, turn(ASK, call=calls)):
+            result = await call(stack, HEARD_OUT, say(ASK), HEARD_OUT, HangUp()).run()
+            await until(lambda: kit.live_calls(stack) == 0)
+        (worker,) = stack.workers
+        worker.send(signal.SIGTERM)
+        assert await exit_status(worker) == 0
+        told = worker.log
+
+    assert heard_whole(result, GREETING, NOON)
+    assert "a function does not end" in told
+    assert "Traceback" not in told

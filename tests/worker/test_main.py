@@ -14,8 +14,10 @@ from shared.settings import Settings
 from sim.agent import AgentServer
 from sim.faults.words import QUICK
 from tests.edge.kit import eventually, is_up
+from worker import main
 from worker.agents import Folder, Reading
 from worker.main import Worker
+from worker.session import Session
 from worker.toolbox import Toolbox
 
 AGENTS = Path(__file__).parents[2] / "agents"
@@ -71,3 +73,25 @@ async def test_a_call_whose_claim_is_under_way_when_its_worker_is_told_to_go_is_
 async def _is_owned_by(registry: Registry, worker: str) -> bool:
     call = await registry.call("CA1")
     return call is not None and call.owner == worker
+
+
+async def test_a_call_that_comes_to_no_end_keeps_no_worker_that_is_told_to_go(
+    redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_begun = asyncio.Event()
+
+    async def serve_for_ever(_: Session) -> None:
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Session, "_serve", serve_for_ever)
+    monkeypatch.setattr(main, "LAST_FUNCTIONS_S", 0.1)
+    monkeypatch.setattr(main, "GONE_WITHIN_S", 0.1)
+    async with (
+        asyncio.timeout(10),
+        AgentServer(timing=QUICK) as agent,
+        a_worker(redis, agent, "worker-1", asyncio.Event()) as worker,
+    ):
+        ringing = Ringing("CA1", "+15550001111", "+15550002222")
+        await worker.dispatch(ringing, max_sessions=9, recording_ttl_s=60)
+        await has_begun.wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import sys
@@ -342,6 +343,77 @@ async def test_a_function_that_will_not_be_cancelled_has_its_answer_given() -> N
         return ""
 
     assert await answer(stubborn) == "done all the same"
+
+
+class Deaf:
+    """A function that goes on when it is cancelled, until it is let go."""
+
+    def __init__(self) -> None:
+        self.may_end, self.has_begun, self.has_ended = (asyncio.Event() for _ in range(3))
+
+    async def run(self) -> None:
+        self.has_begun.set()
+        while not self.may_end.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.may_end.wait()
+        self.has_ended.set()
+        raise ValueError("card 4711-0815")
+
+
+async def test_a_function_that_does_not_heed_its_deadline_is_not_waited_for() -> None:
+    deaf = Deaf()
+
+    @tool(deadline_s=0.02)
+    async def slow() -> None:
+        """Do it."""
+        await deaf.run()
+
+    async with asyncio.timeout(5):
+        told = json.loads(await answer(slow))
+    assert not deaf.has_ended.is_set()
+    deaf.may_end.set()
+
+    assert told == {"error": "slow took too long: whether it was done is not known"}
+    await asyncio.wait_for(deaf.has_ended.wait(), 5)
+
+
+async def test_one_that_does_not_heed_that_it_is_cancelled_is_not_waited_for() -> None:
+    deaf = Deaf()
+
+    @tool
+    async def slow() -> None:
+        """Do it."""
+        await deaf.run()
+
+    run = asyncio.create_task(answer(slow))
+    await deaf.has_begun.wait()
+    run.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await run
+    assert not deaf.has_ended.is_set()
+    deaf.may_end.set()
+
+    await asyncio.wait_for(deaf.has_ended.wait(), 5)
+
+
+async def test_what_becomes_of_one_that_nobody_waits_for_is_told_to_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    deaf = Deaf()
+
+    @tool(deadline_s=0.02)
+    async def slow() -> None:
+        """Do it."""
+        await deaf.run()
+
+    await answer(slow)
+    deaf.may_end.set()
+    await asyncio.wait_for(deaf.has_ended.wait(), 5)
+    await asyncio.sleep(0)
+    gc.collect()
+
+    assert caplog.messages == ["function took too long"]
 
 
 # -- declared -----------------------------------------------------------------

@@ -124,14 +124,14 @@ def end_before_us(claim: Claim, call: Call | None) -> str:
 
 
 async def is_stale(registry: Registry, claim: Claim, call: Call | None, terms: Terms) -> bool:
-    """Whether this is yesterday's call, whose phone has long gone.
+    """Whether this is yesterday's call, whose phone has long gone, or never came.
 
     To be asked before its streams are read, which would make them look alive.
 
     Raises:
         BusDown, Refused
     """
-    if not claim.is_takeover or call is None:
+    if call is None:
         return False
     age_s = time.time() - int(claim.entry_id.partition("-")[0]) / 1000
     if not call.stream_sid:

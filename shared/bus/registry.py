@@ -128,9 +128,10 @@ class Registry:
         return int(await self._bus.link.ask("XLEN", keys.DISPATCH))
 
     def abandon(self, call_sid: str, cause: str) -> None:
-        """End a call that no worker serves."""
+        """End a call that no worker serves. One that none has ever had takes no place any more."""
         fields = ("state", State.ENDED, "cause", cause, "ended", int(time.time() * 1000))
         self._write(self._bus.call_key(call_sid), *fields)
+        self._bus.post_script(scripts.ABANDON, (keys.DISPATCH, keys.EPOCHS), call_sid, keys.GROUP)
 
     # -- the worker's side ----------------------------------------------------
 

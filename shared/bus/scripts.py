@@ -52,9 +52,10 @@ end
 # Answers {outcome, worker with the most room, 1 if it had been dispatched before}. A call whose
 # entry Redis has lost is dispatched again, and is not asked for a place. A worker that leaves
 # has no places, but until they are handed off it still has its calls, which take up nobody
-# else's. No live worker at all is not "full": one may come while the phone rings, and the edge
-# has its own deadline. An entry's second field is who calls: what is counted are the calls that
-# there are, so nothing has to be counted down.
+# else's. Where no live worker has a call or a place, entries are no calls that go on: nothing is
+# "full" then. One may come while the phone rings, and the edge has its own deadline. An entry's
+# second field is who calls: what is counted are the calls that there are, so nothing has to be
+# counted down.
 DISPATCH = Script(
     _NOW
     + _ENTRIES
@@ -83,11 +84,13 @@ for i = 1, #beats, 2 do
     leaving = leaving + s
   end
 end
-local live = redis.call('XLEN', KEYS[1])
-local is_full = live >= tonumber(ARGV[3]) or alive and live - leaving >= places
-if again == 0 and is_full then return {'full', '', 0} end
-local most = ARGV[6] ~= '' and tonumber(ARGV[7]) or 0
-if again == 0 and most > 0 and calls_of(KEYS[1], ARGV[6]) >= most then return {'crowded', '', 0} end
+if again == 0 and (alive or leaving > 0) then
+  local live = redis.call('XLEN', KEYS[1])
+  local is_full = live >= tonumber(ARGV[3]) or alive and live - leaving >= places
+  if is_full then return {'full', '', 0} end
+  local most = ARGV[6] ~= '' and tonumber(ARGV[7]) or 0
+  if most > 0 and calls_of(KEYS[1], ARGV[6]) >= most then return {'crowded', '', 0} end
+end
 if best ~= '' then
   local p, s, d, beat = string.match(redis.call('HGET', KEYS[3], best), '(%d+) (%d+) (%d+) (%d+)')
   redis.call('HSET', KEYS[3], best, p .. ' ' .. (s + 1) .. ' ' .. d .. ' ' .. beat)
@@ -285,6 +288,23 @@ return 1
     keys=2,
 )
 
+# KEYS new, epoch. ARGV CallSid, group. A call that nobody has ever had is taken off; another is its
+# owner's, or his successor's, to end.
+ABANDON = Script(
+    _ENTRIES
+    + """
+if redis.call('HGET', KEYS[2], ARGV[1]) ~= '0' then return 0 end
+local id = find(KEYS[1], ARGV[1])
+if id then
+  redis.call('XACK', KEYS[1], ARGV[2], id)
+  redis.call('XDEL', KEYS[1], id)
+end
+redis.call('HDEL', KEYS[2], ARGV[1])
+return 1
+""",
+    keys=2,
+)
+
 # KEYS new. ARGV entry id, consumer, group, consumer that gets it. Idle for ages, the entry is
 # anybody's to claim all the same.
 RELEASE = Script(
@@ -361,5 +381,5 @@ return {'attached', fields}
 
 ALL = (
     *(DISPATCH, CLAIM, RENEW, REINSTATE, EDGE_BEAT, RETIRE),
-    *(APPEND, CLOSE, FINISH, RELEASE, GRANT, ATTACH, ADMIT),
+    *(APPEND, CLOSE, FINISH, ABANDON, RELEASE, GRANT, ATTACH, ADMIT),
 )

@@ -738,6 +738,7 @@ async def test_a_status_of_a_call_that_nobody_knows_or_serves(edge: Edge) -> Non
     assert (await edge.post("/twilio/status", CallStatus="completed")).status_code == 204
     await edge.verbs("/twilio/voice")
     assert (await edge.post("/twilio/status", CallStatus="completed")).status_code == 204
+    assert await calls(edge) == 0  # it takes nobody's place
 
 
 # -- probes, and a Redis that is away -----------------------------------------

@@ -27,11 +27,13 @@ def claim(age_s: float, *, is_takeover: bool = True) -> Claim:
     ("age_s", "is_takeover", "call", "stale"),
     [
         (3600, True, CALL, True),
-        (3600, False, CALL, False),  # nobody has had it yet
+        (3600, False, CALL, True),  # nobody has had it yet
         (10, True, CALL, False),  # too young to be yesterday's
         (3600, True, Call(stream_sid="MZ2"), False),  # its stream is not there to ask
         (3600, True, Call(), True),  # rang, and the phone never came
+        (3600, False, Call(), True),
         (20, True, Call(), False),
+        (20, False, Call(), False),
         (3600, True, None, False),
     ],
 )
@@ -48,12 +50,16 @@ async def test_a_call_of_which_nothing_comes_any_more_is_yesterdays(
     assert found is stale
 
 
-async def test_a_phone_that_still_speaks_makes_an_old_call_a_live_one(redis: str) -> None:
+@pytest.mark.parametrize("is_takeover", [True, False])
+async def test_a_phone_that_still_speaks_makes_an_old_call_a_live_one(
+    is_takeover: bool, redis: str
+) -> None:
     async with open_bus(redis, "worker-1") as bus:
         bus.up("CA1", "MZ1").send("1-0", Audio(b"\xff" * 160, 20))
         await bus.flush()
 
-        assert not await is_stale(Registry(bus), claim(3600), CALL, TERMS)
+        old = claim(3600, is_takeover=is_takeover)
+        assert not await is_stale(Registry(bus), old, CALL, TERMS)
 
 
 ENDED = Call(state=State.ENDED, cause="caller hung up", ended_ms=int(time.time() * 1000))

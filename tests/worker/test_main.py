@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
-from shared.bus import Registry, open_bus
-from shared.calls import Claim, Ringing
+from shared.bus import Archive, Bus, Registry, open_bus
+from shared.calls import Claim, Ringing, State
+from shared.messages import Audio
+from shared.record import Configured
 from shared.settings import Settings
+from shared.sound import SILENT_FRAME
 from sim.agent import AgentServer
 from sim.faults.words import QUICK
 from tests.edge.kit import eventually, is_up
-from worker import main
+from worker import estate, main
 from worker.agents import Folder, Reading
 from worker.main import Worker
 from worker.session import Session
@@ -25,13 +28,22 @@ AGENTS = Path(__file__).parents[2] / "agents"
 LEASE_S = 30.0
 """Far longer than a test: what is taken over was given away."""
 
+RING_S = 5.0
+
 
 @asynccontextmanager
 async def a_worker(
     redis: str, agent: AgentServer, name: str, stop: asyncio.Event
 ) -> AsyncIterator[Registry]:
     """A worker that is told to go by `stop`, or at the block's end."""
-    settings = Settings(redis_url=redis, deepgram_agent_url=agent.url, lease_s=LEASE_S, drain_s=1.0)
+    settings = Settings(
+        redis_url=redis,
+        deepgram_agent_url=agent.url,
+        deepgram_api_key="a-key",
+        lease_s=LEASE_S,
+        drain_s=1.0,
+        ring_s=RING_S,
+    )
     async with open_bus(redis, name) as bus, asyncio.TaskGroup() as tasks:
         worker = Worker(settings, Folder(AGENTS, Reading()), Toolbox(), await is_up(bus))
         bus.on_note = worker.on_note
@@ -95,3 +107,33 @@ async def test_a_call_that_comes_to_no_end_keeps_no_worker_that_is_told_to_go(
         ringing = Ringing("CA1", "+15550001111", "+15550002222")
         await worker.dispatch(ringing, max_sessions=9, recording_ttl_s=60)
         await has_begun.wait()
+
+
+@pytest.mark.parametrize("has_phone", [False, True])
+async def test_a_worker_that_comes_late_serves_old_calls_only_if_their_phones_are_there(
+    has_phone: bool, redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estate, "OLD_S", -RING_S)  # so this one is old at once
+    async with AgentServer(timing=QUICK) as agent, open_bus(redis, "edge-1") as bus:
+        edge = Registry(await is_up(bus))
+        ringing = Ringing("CA1", "+15550001111", "+15550002222")
+        await edge.dispatch(ringing, max_sessions=9, recording_ttl_s=60)
+        if has_phone:
+            bus.up("CA1", "MZ1").send("1-0", Audio(SILENT_FRAME, 20))
+            edge.door.attach("CA1", "MZ1")
+        await bus.flush()
+        async with a_worker(redis, agent, "worker-1", asyncio.Event()):
+            await eventually(lambda: _is_settled(bus))
+        call = await edge.call("CA1")
+
+    assert call
+    assert call.state is (State.LIVE if has_phone else State.ENDED)
+    assert len(agent.sessions) == int(has_phone)
+    assert call.cause == ("" if has_phone else "phone lost")
+
+
+async def _is_settled(bus: Bus) -> bool:
+    """Whether the call is over, or has an agent."""
+    call, log = await Registry(bus).call("CA1"), await Archive(bus).log("CA1")
+    is_over = call is not None and call.state is State.ENDED
+    return is_over or any(isinstance(entry, Configured) for _, entry in log)

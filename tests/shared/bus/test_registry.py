@@ -105,12 +105,29 @@ async def test_a_retried_webhook_of_an_ended_call_leaves_it_ended(redis: str) ->
     async with opened(redis) as bus:
         registry = Registry(bus)
         await ring(registry)
-        registry.abandon("CA1", "caller hung up")
+        registry.close(await claimed(registry), "caller hung up")
         await ring(registry)
         call = await registry.call("CA1")
 
     assert call
     assert (call.state, call.cause) == (State.ENDED, "caller hung up")
+
+
+@pytest.mark.parametrize("is_claimed", [False, True])
+async def test_an_abandoned_call_takes_a_place_only_if_somebody_has_had_it(
+    is_claimed: bool, redis: str
+) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        await ring(registry)
+        if is_claimed:
+            await claimed(registry)
+        registry.abandon("CA1", "no worker")
+        call = await registry.call("CA1")
+
+        assert call
+        assert (call.state, call.cause) == (State.ENDED, "no worker")
+        assert await registry.live() == int(is_claimed)
 
 
 async def test_a_dispatch_whose_answer_was_lost_is_one_call_and_described(

@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from shared import keys
-from shared.bus.scripts import ALL, APPEND, CLAIM, DISPATCH, REINSTATE, RENEW, RETIRE, Script
+from shared.bus.scripts import (
+    ABANDON,
+    ALL,
+    APPEND,
+    CLAIM,
+    DISPATCH,
+    REINSTATE,
+    RENEW,
+    RETIRE,
+    Script,
+)
 from tests.shared.bus.help import Peek
 
 FRESH = 10**9  # a claimer may have heard from Redis this long ago, ms
@@ -165,8 +175,21 @@ def test_a_fleet_is_full_when_the_account_is(calls: Peek) -> None:
     assert [dispatch(calls, f"CA{n}", sessions=1)[0] for n in range(2)] == ["new", "full"]
 
 
-def test_a_fleet_without_workers_is_full_when_the_account_is(calls: Peek) -> None:
-    assert [dispatch(calls, f"CA{n}", sessions=1)[0] for n in range(2)] == ["unserved", "full"]
+def test_where_no_worker_lives_nothing_is_full_and_nobody_has_too_many_calls(calls: Peek) -> None:
+    renew(calls, "w1")
+    outcomes = [dispatch(calls, f"CA{n}", 1, "+1", 1)[0] for n in range(2)]
+    calls("HSET", keys.WORKERS, "w1", f"10 1 0 {now_ms(calls) - 4000}")  # it has died
+    outcomes += [dispatch(calls, f"CB{n}", 1, "+1", 1)[0] for n in range(2)]
+
+    assert outcomes == ["new", "full", "unserved", "unserved"]
+
+
+def test_calls_of_a_worker_that_leaves_take_up_the_account(calls: Peek) -> None:
+    renew(calls, "w1")
+    assert dispatch(calls, "CA1", sessions=1) == ("new", "w1")
+    renew(calls, "w1", places=0, serving=1, draining=1)
+
+    assert dispatch(calls, "CA2", sessions=1) == ("full", "")
 
 
 def test_a_caller_has_only_so_many_calls_at_once(calls: Peek) -> None:
@@ -182,25 +205,28 @@ def test_a_caller_has_only_so_many_calls_at_once(calls: Peek) -> None:
 
 
 def test_a_caller_whose_call_is_over_may_call_again(calls: Peek) -> None:
+    renew(calls, "w1")
     dispatch(calls, "CA1", caller="+1", most=1)
     entry_id = claim(calls, "w1")[0]
     assert dispatch(calls, "CA2", caller="+1", most=1) == ("crowded", "")
     calls("XDEL", keys.DISPATCH, entry_id)
 
-    assert dispatch(calls, "CA2", caller="+1", most=1) == ("unserved", "")
+    assert dispatch(calls, "CA2", caller="+1", most=1) == ("new", "w1")
 
 
 def test_a_reinstated_call_counts_for_its_caller(calls: Peek) -> None:
+    renew(calls, "w1")
     reinstate(calls, "w1", "CA1", 5)
 
     assert dispatch(calls, "CA2", caller="+1", most=1) == ("crowded", "")
 
 
 def test_callers_are_not_counted_without_a_number_or_a_limit(calls: Peek) -> None:
+    renew(calls, "w1")
     nobody = [dispatch(calls, f"CA{n}", caller="", most=1)[0] for n in range(3)]
     somebody = [dispatch(calls, f"CB{n}", caller="+1", most=0)[0] for n in range(3)]
 
-    assert nobody == somebody == ["unserved"] * 3
+    assert nobody == somebody == ["new"] * 3
 
 
 def test_a_place_is_free_again_after_a_call(calls: Peek) -> None:
@@ -521,6 +547,46 @@ def test_a_recording_is_listed_again(calls: Peek) -> None:
     reinstate(calls, "w1", "CA1", 5)
 
     assert calls("ZSCORE", keys.INDEX, "CA1") == 1_700_000_000_000
+
+
+# -- abandon ---------------------------------------------------------------------------
+
+
+def abandon(client: Peek, call_sid: str) -> int:
+    done: int = run(client, ABANDON, [keys.DISPATCH, keys.EPOCHS], call_sid, keys.GROUP)
+    return done
+
+
+def test_a_call_that_nobody_has_had_takes_no_place_once_it_is_abandoned(calls: Peek) -> None:
+    dispatch(calls, "CA1")
+    dispatch(calls, "CA2")
+
+    assert [abandon(calls, "CA1"), abandon(calls, "CA1")] == [1, 0]
+    assert claim(calls, "w1")[1] == "CA2"
+    assert calls("XLEN", keys.DISPATCH) == 1
+    assert calls("HKEYS", keys.EPOCHS) == [b"CA2"]
+
+
+def test_one_that_was_put_aside_unclaimed_is_taken_off_too(calls: Peek) -> None:
+    dispatch(calls, "CA1")
+    reinstate(calls, "w1", "CA9", now_ms(calls))
+    abandon(calls, "CA1")
+
+    assert list(pending(calls).values()) == [b"w1"]
+    assert calls("XLEN", keys.DISPATCH) == 1
+
+
+def test_a_call_that_somebody_has_or_had_is_not_anybodys_to_take_off(calls: Peek) -> None:
+    dispatch(calls, "CA1")
+    entry_id = claim(calls, "w1")[0]
+
+    assert abandon(calls, "CA1") == 0
+    assert pending(calls) == {entry_id: b"w1"}
+    assert calls("HEXISTS", keys.EPOCHS, "CA1")
+
+
+def test_a_call_that_was_never_dispatched_cannot_be_abandoned(calls: Peek) -> None:
+    assert abandon(calls, "CA1") == 0
 
 
 # -- renewals of many ------------------------------------------------------------------

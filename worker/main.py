@@ -1,8 +1,8 @@
 """The worker's process: it claims calls, gives each an owner, and shows that it lives.
 
-Twice a second it renews its leases, all in one script, and looks for calls that
-wait. In between, a note in its inbox tells of a new one at once. SIGTERM means:
-no new calls, give those there are to other workers (see `handoff`), and go.
+Twice a second it renews its leases, all in one script, and more often it looks for calls that
+wait. In between, a note in its inbox tells of a new one at once. SIGTERM means: no new calls,
+give those there are to other workers (see `handoff`), and go.
 """
 
 import asyncio
@@ -53,6 +53,9 @@ log = logging.getLogger("worker")
 # Leases are renewed this often: four times within the shortest useful lease.
 BEAT_S = 0.5
 
+# How often to look for calls whose worker has died: by so much later than its lease they are ours.
+LOOK_S = 0.1
+
 # A call idle for longer than any Redis is away was released: it may be taken without waiting.
 RELEASED_MS = 12 * 3600 * 1000
 
@@ -68,7 +71,7 @@ GONE_WITHIN_S = 2.0
 BLIND_FOR_S = 20.0
 
 # Between two calls taken over from a dead worker, so that its calls spread over its peers.
-SPREAD_S = 0.01
+SPREAD_S = 0.005
 
 # Between two reads with hundreds of calls: each brings a frame of every call, or two, and what is
 # read together goes out together. The caller's frames may wait for so long: it is the agent's way
@@ -166,7 +169,7 @@ class Worker:
         """Take calls until this worker is told to go."""
         while not self._is_draining:
             try:
-                async with asyncio.timeout(BEAT_S):
+                async with asyncio.timeout(LOOK_S):
                     await self._look.wait()
             except TimeoutError:
                 pass

@@ -107,7 +107,9 @@ class RestServer:
             Route(f"{folder}/{{call_sid}}.json", self._update, methods=["POST"]),
         ]
         app = Starlette(routes=routes, exception_handlers={Refusal: _refuse})
-        config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="warning")
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=self.port, log_config=None, access_log=False
+        )
         self._server = uvicorn.Server(config)
         self._serving = asyncio.create_task(self._server._serve())
         while not self._server.started:  # noqa: ASYNC110 - uvicorn tells in no other way

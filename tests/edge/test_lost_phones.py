@@ -1,6 +1,7 @@
 """Phones and strangers that go without a word, at every state: nothing of them stays."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from itertools import pairwise
@@ -369,6 +370,7 @@ async def test_what_is_no_request_of_ours_fills_no_log(
     told: str,
 ) -> None:
     monkeypatch.setattr(logs, "SELDOM_S", 0.2)
+    caplog.set_level(logging.WARNING, "uvicorn.error")
     await asyncio.sleep(0.2)
     for _ in range(20):
         reader, writer = await dial(edge, said)

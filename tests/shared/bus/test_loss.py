@@ -228,6 +228,7 @@ async def test_it_is_the_last_seconds_before_the_break_that_are_repeated(
             link.post("XADD", "s", f"{number}-0", "v", number, repeats=True)
             await link.ask("PING")
             await asyncio.sleep(0.5 if number == 1 else 0)
+        tell(server.url, "CONFIG", "SET", "appendfsync", "always")  # else it may forget to forget
         tell(server.url, "FLUSHALL")
         server.kill()
         await asyncio.sleep(0.5)

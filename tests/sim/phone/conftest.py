@@ -124,7 +124,7 @@ async def house() -> AsyncIterator[House]:
             Route("/{path:path}", house.fetch, methods=["GET", "POST"]),
         ]
     )
-    config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off")
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="off")
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)

@@ -32,8 +32,8 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 """
 
-# The id of a call's entry, if there is one, and a new entry. A look at every live call: hundreds,
-# and seldom.
+# The id of a call's entry, if there is one (a look at every live call: hundreds, and seldom), a new
+# entry, and the end of one with its call's epoch.
 _ENTRIES = """
 local function add(key, call_sid, entry, caller)
   if caller == '' then return redis.call('XADD', key, '*', call_sid, entry) end
@@ -43,6 +43,13 @@ local function find(key, call_sid)
   for _, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do
     if entry[2][1] == call_sid then return entry[1] end
   end
+end
+local function take_off(key, epochs, group, call_sid, id)
+  if id then
+    redis.call('XACK', key, group, id)
+    redis.call('XDEL', key, id)
+  end
+  redis.call('HDEL', epochs, call_sid)
 end
 """
 
@@ -279,10 +286,8 @@ if #redis.call('XRANGE', KEYS[1], id, id) == 0 then id = find(KEYS[1], ARGV[1]) 
 if id then
   local held = redis.call('XPENDING', KEYS[1], ARGV[4], id, id, 1)[1]
   if held and held[2] ~= ARGV[3] or not held and id ~= ARGV[2] then return 0 end
-  redis.call('XACK', KEYS[1], ARGV[4], id)
-  redis.call('XDEL', KEYS[1], id)
 end
-redis.call('HDEL', KEYS[2], ARGV[1])
+take_off(KEYS[1], KEYS[2], ARGV[4], ARGV[1], id)
 return 1
 """,
     keys=2,
@@ -294,12 +299,7 @@ ABANDON = Script(
     _ENTRIES
     + """
 if redis.call('HGET', KEYS[2], ARGV[1]) ~= '0' then return 0 end
-local id = find(KEYS[1], ARGV[1])
-if id then
-  redis.call('XACK', KEYS[1], ARGV[2], id)
-  redis.call('XDEL', KEYS[1], id)
-end
-redis.call('HDEL', KEYS[2], ARGV[1])
+take_off(KEYS[1], KEYS[2], ARGV[2], ARGV[1], find(KEYS[1], ARGV[1]))
 return 1
 """,
     keys=2,

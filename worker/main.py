@@ -96,7 +96,7 @@ class Worker:
         self._look = asyncio.Event()
         self._is_draining = False
         self._up_at = 0.0
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Session] = {}
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
@@ -216,8 +216,8 @@ class Worker:
         if claim.ringing.agent not in ("", agent.name):
             log.warning("no such agent: another answers", extra=named)
         running = tasks.create_task(self._run(session), name=f"call:{call_sid}")
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        self._running[running] = session
+        running.add_done_callback(self._ended)
 
     async def _run(self, session: Session) -> None:
         try:
@@ -227,8 +227,11 @@ class Worker:
             self.meters.ended(session.cause)
             if self._sessions.get(session.call_sid) is session:
                 del self._sessions[session.call_sid]
-            if not self._sessions and not self.meters.running.live:
-                self._is_idle.set()
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        del self._running[running]
+        if not self._running:
+            self._is_idle.set()
 
     async def _beat(self) -> None:
         loop, rota = asyncio.get_running_loop(), Rota()
@@ -282,7 +285,7 @@ class Worker:
         for session in list(self._sessions.values()):
             session.release()
         if not await self._is_idle_within(LAST_FUNCTIONS_S):
-            for session in self.meters.running.live:
+            for session in self._running.values():
                 session.stop_functions()
             await self._is_idle_within(GONE_WITHIN_S)
         for running in self._running:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from shared.bus import Archive, Bus, Outlet, Registry
 from shared.bus.archive import Entries, in_order
@@ -121,6 +122,16 @@ def end_before_us(claim: Claim, call: Call | None) -> str:
         return ""
     rang_ms = int(claim.entry_id.partition("-")[0])
     return call.cause if claim.is_takeover or call.ended_ms > rang_ms else ""
+
+
+def as_it_rings(claim: Claim, call: Call | None) -> Call | None:
+    """The call as its claimer finds it. One that ended and rang again has its phone still to come.
+
+    Its hash says so a moment after its dispatch, and may be read before.
+    """
+    if call is None or call.state is not State.ENDED or end_before_us(claim, call):
+        return call
+    return replace(call, state=State.RINGING, stream_sid="", cause="", transfer="", ended_ms=0)
 
 
 async def is_stale(registry: Registry, claim: Claim, call: Call | None, terms: Terms) -> bool:

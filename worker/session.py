@@ -94,7 +94,7 @@ class Session:
         """The former owner is fenced off first, then his call is read, then it goes on."""
         means = self._means
         self._journal.write(Taken(means.bus.process, self.claim.epoch))
-        call = await means.registry.call(self.call_sid)
+        call = estate.as_it_rings(self.claim, await means.registry.call(self.call_sid))
         cause = estate.end_before_us(self.claim, call)
         if not cause and await estate.is_stale(means.registry, self.claim, call, self._terms):
             cause = Cause.PHONE_LOST

@@ -104,9 +104,10 @@ class Registry:
 
     def _describe(self, ringing: Ringing) -> None:
         name = self._bus.call_key(ringing.call_sid)
+        # Whoever reads it in between finds an ended call of before, or a ringing one without phone.
+        self._bus.link.post("HDEL", name, "cause", "ended", "transfer", "stream")
         self._bus.link.post("HSETNX", name, "started", int(time.time() * 1000))
         self._bus.link.post("HSET", name, "state", State.RINGING, *_flat(described(ringing)))
-        self._bus.link.post("HDEL", name, "cause", "ended", "transfer", "stream")
         self._bus.link.post("EXPIRE", name, LIVE_TTL_S)
 
     async def alive(self) -> list[str]:

@@ -1,5 +1,6 @@
 """What goes wrong in one call ends this call alone, and is told by its kind and place."""
 
+import asyncio
 import logging
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 
 from shared.bus import Archive, Registry, open_bus
 from shared.calls import Claim, Ringing, State
+from shared.causes import Cause
 from shared.record import Over, Trouble
 from shared.settings import Settings
-from tests.edge.kit import is_up
+from sim.redis import free_port
+from tests.edge.kit import is_up, until
 from worker import estate
 from worker.agents import load_folder
 from worker.means import Means
@@ -53,6 +56,33 @@ async def test_what_is_no_ordinary_exception_ends_its_call_alone(
     (failed,) = (each for each in caplog.records if each.levelno == logging.ERROR)
     assert vars(failed)["reason"].startswith("Panic")
     assert "4711-0815" not in caplog.text
+
+
+async def test_a_call_that_rings_again_waits_for_a_new_phone_though_its_hash_tells_of_the_old(
+    redis: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(deepgram_agent_url=f"ws://127.0.0.1:{free_port()}/")
+    agents, _ = load_folder(AGENTS)
+    async with open_bus(redis, "worker-1") as bus:
+        registry = Registry(await is_up(bus))
+        former = await claimed(registry)
+        registry.door.attach("CA1", "MZ1")
+        registry.close(former, Cause.TRANSFERRED, "+15557654321")
+        name = bus.call_key("CA1")
+        of_before = await bus.link.ask("HGETALL", name)
+        registry.finish(former, ["MZ1"], keep_for_s=60)
+        claim = await claimed(registry)
+        await bus.link.ask("HSET", name, *of_before)  # as if its dispatch were not written yet
+        session = Session(Means(bus, registry, settings, Toolbox()), claim, agents["default"])
+        running = asyncio.create_task(session.run())
+        await until(lambda: "agent refused" in caplog.text)
+        phones = list(session.streams)
+        session.let_go()
+        await running
+
+    assert not claim.is_takeover
+    assert b"MZ1" in of_before
+    assert phones == []
 
 
 async def claimed(registry: Registry) -> Claim:

@@ -15,7 +15,6 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from edge import outbound, twiml
-from edge.answers import Answers
 from edge.call import PhoneCall
 from edge.desk import Desk
 from edge.guard import Guard
@@ -60,10 +59,10 @@ Handler = Callable[["Face", Request, Form], Awaitable[Response]]
 class Face:
     """What the edge shows to the outside."""
 
-    def __init__(self, desk: Desk, answers: Answers) -> None:
+    def __init__(self, desk: Desk) -> None:
         settings = desk.settings
         self.desk = desk
-        self.answers = answers
+        self.answers = desk.answers
         self.guard = Guard(settings)
         self.counts = desk.counts
         self.phones = Phones()

@@ -28,7 +28,6 @@ from shared.bulkhead import bulkhead
 from shared.bus import BusError, Outlet
 from shared.calls import Outcome, Ringing
 from shared.causes import Cause
-from shared.lines import sound_of
 from shared.logs import place
 from shared.messages import (
     Audio,
@@ -101,7 +100,7 @@ class PhoneCall:
         self._clock = 0
         self._last_frame = 0.0
         self._owner = ""
-        self._hold = hold.Hold(sound_of("hold"))
+        self._hold = hold.Hold(desk.answers.hold)
         self._next_leaving = 0.0
         self._pumps: asyncio.TaskGroup
         self._rubbish = 0

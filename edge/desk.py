@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, field
 from functools import partial
 
+from edge.answers import Answers
 from edge.counts import Counts
 from edge.fleet import Fleet
 from edge.twilio import Started
@@ -23,6 +24,7 @@ class Desk:
     registry: Registry
     settings: Settings
     fleet: Fleet
+    answers: Answers = field(default_factory=Answers, repr=False)
     counts: Counts = field(default_factory=Counts)
     seldom: Seldom = field(default_factory=partial(Seldom, log), repr=False)
     """For what strangers may do as often as they like: it fills no disk."""

@@ -49,7 +49,7 @@ async def serve(settings: Settings, answers: Answers) -> int:
     async with open_bus(settings.redis_url, process, settings.lanes, PAUSES) as bus:
         registry = Registry(bus)
         fleet = Fleet(bus, registry)
-        face = Face(Desk(bus, registry, settings, fleet), answers)
+        face = Face(Desk(bus, registry, settings, fleet, answers))
         server = make_server(make_app(face), settings)
         shown = metrics(settings, bus, lambda: face.is_ready, EdgeMetrics(face))
         async with shown, asyncio.TaskGroup() as tasks:

@@ -50,6 +50,7 @@ class Settings:
     tls_key: str = ""
     busy_twiml: str = ""
     fallback_twiml: str = ""
+    hold_sound: str = ""
     agents: str = "agents"
     tools: str = ""
     max_calls: int = 40
@@ -252,6 +253,7 @@ def _checks(s: Settings) -> list[tuple[str, bool, str]]:
         ("TLS_KEY", bool(s.tls_cert) == bool(s.tls_key), "TLS_CERT and TLS_KEY go together"),
         ("BUSY_TWIML", _is_file(s.busy_twiml), "must be the path of a file with TwiML"),
         ("FALLBACK_TWIML", _is_file(s.fallback_twiml), "must be the path of a file with TwiML"),
+        ("HOLD_SOUND", _is_file(s.hold_sound), "must be the path of a mu-law file, 8 kHz"),
         ("TOOLS", _is_module(s.tools), "must be the path of a .py file, or a module's name"),
         ("MAX_CALLS", s.max_calls > 0, "must be at least 1"),
         ("MAX_SESSIONS", s.max_sessions > 0, "must be at least 1"),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,34 @@ def test_a_file_that_is_none_is_refused_with_its_key(
 ) -> None:
     with pytest.raises(BadSetting, match=f"^{key}: .*{told}"):
         answers(tmp_path, key, content)
+
+
+def test_the_line_for_who_waits_may_be_a_sound_of_the_operators(tmp_path: Path) -> None:
+    own = answers(tmp_path, "HOLD_SOUND", b"\x7f" * 8000)
+
+    assert own == replace(Answers(), hold=b"\x7f" * 8000)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is empty"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "must be bare mu-law, 8 kHz: this file has a header"),
+        (b"ID3\x04", "must be bare mu-law, 8 kHz: this file has a header"),
+    ],
+)
+def test_a_sound_that_would_be_noise_is_refused_with_its_key(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
+    with pytest.raises(BadSetting, match=f"^HOLD_SOUND: {told}"):
+        answers(tmp_path, "HOLD_SOUND", content)
+
+
+def test_a_sound_that_cannot_be_read_is_refused_with_its_key(tmp_path: Path) -> None:
+    settings = replace(read({}), hold_sound=str(tmp_path / "gone.ulaw"))
+
+    with pytest.raises(BadSetting, match=r"^HOLD_SOUND: cannot be read \(FileNotFoundError\)"):
+        read_answers(settings)
 
 
 def test_an_edge_with_such_a_file_does_not_start(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +112,18 @@ async def test_a_call_that_nobody_serves_hears_a_line_that_is_logged(
     assert phone.result.rejections == []
     assert Trouble("edge", "no worker", fatal=False) in log
     assert not any(isinstance(message, Mark) for message in sent_up)
+
+
+async def test_the_line_is_the_operator_s_own_if_there_is_one(
+    redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "hold.ulaw"
+    own.write_bytes(SENTENCE)
+    monkeypatch.setattr(hold, "FIRST_AFTER_S", 0.1)
+    async with listening(redis, HOLD_SOUND=str(own)) as edge, on_the_phone(edge) as phone:
+        await until(lambda: phone.heard_ms >= len(SENTENCE) / 8)
+
+    assert sound(phone.result).startswith(SENTENCE)
 
 
 async def test_the_caller_is_not_talked_over_by_a_line(edge: Edge, worker: Worker) -> None:

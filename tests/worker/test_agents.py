@@ -329,6 +329,17 @@ def test_a_sound_that_cannot_be_read_is_named_with_line_and_field(
         load(path)
 
 
+def test_a_sound_that_would_be_noise_is_named_with_line_and_field(
+    agent_file: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "wait.wav").write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt ")
+    path = agent_file("agent: {}\nbridge:\n  hold_sound: wait.wav\n")
+
+    wanted = f"{path}:3: bridge.hold_sound: must be bare mu-law, 8 kHz: this file has a header"
+    with pytest.raises(BadAgentFile, match=re.escape(wanted)):
+        load(path)
+
+
 def test_it_may_be_left_out(agent_file: Write) -> None:
     agent, _ = load(agent_file("agent: {}\nbridge:\nsettings:\n"))
 

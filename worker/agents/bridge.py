@@ -8,11 +8,10 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from os.path import isfile
-from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, get_type_hints
 
-from shared.lines import sound_of
+from shared.lines import read_line, sound_of
 from shared.settings import NUMBER
 from worker.agents.document import Document
 from worker.toolbox import Toolbox
@@ -152,7 +151,9 @@ def _sound(document: Document, bridge: Bridge, line: str) -> bytes:
         return sound_of(line)
     document.must(isfile(path), where, "no such file")
     try:
-        return Path(path).read_bytes()
+        return read_line(path)
+    except ValueError as exc:
+        raise document.fault(where, str(exc)) from None
     except OSError as exc:
         raise document.fault(where, f"cannot be read ({type(exc).__name__})") from exc
 

@@ -202,11 +202,16 @@ class Bus:
         self._left.update(names)
 
     async def _renew_ttls(self) -> None:
+        """One key after the other: for hundreds at once everybody's frames would wait."""
         while True:
-            await asyncio.sleep(KEEP_EVERY_S)
+            names = list(self._kept)
+            pause_s = KEEP_EVERY_S / (len(names) + 1)
+            await asyncio.sleep(pause_s)
             self._left.clear()
-            for name in self._kept:
-                self.link.post("EXPIRE", name, LIVE_TTL_S)
+            for name in names:
+                if name in self._kept:
+                    self.link.post("EXPIRE", name, LIVE_TTL_S)
+                await asyncio.sleep(pause_s)
 
     def _renew_missing_ttls(self) -> None:
         """What Redis had lost and was sent again has none, and would stay for ever."""

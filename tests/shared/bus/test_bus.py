@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -442,6 +444,24 @@ async def test_what_is_kept_is_renewed_until_it_is_released(
         await asyncio.sleep(0.2)
 
         assert peek("TTL", up.key) <= 60
+
+
+async def test_keys_are_renewed_one_after_the_other(
+    redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "KEEP_EVERY_S", 0.2)
+    async with opened(redis) as bus:
+        bus.keep(*"abcdefghi")
+        renewed: list[tuple[float, str]] = []
+        monkeypatch.setattr(
+            bus.link, "post", lambda *command: renewed.append((monotonic(), command[1]))
+        )
+        await until(lambda: len(renewed) >= 20)
+        monkeypatch.undo()
+
+    times = [at for at, _ in renewed]
+    assert {name for _, name in renewed[:9]} == set("abcdefghi")
+    assert min(after - before for before, after in pairwise(times)) > 0.01
 
 
 async def test_old_sound_is_forgotten(redis: str, peek: Peek) -> None:

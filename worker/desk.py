@@ -156,15 +156,15 @@ class Desk:
     def number_is_late(self, now: float) -> None:
         """The agent is not kept waiting for it."""
         self._digits.late(now)
-        self._tell("", now)
+        self._tell(None, now)
 
-    def _tell(self, words: str, now: float) -> None:
-        """A number is whole, or it is not yet: then there is nothing to tell."""
+    def _tell(self, words: str | None, now: float) -> None:
+        """A number is whole, or it is not yet: then there is nothing to tell (None)."""
         if words:
             self._turn += 1
             self._ending.has_spoken = False
-        self._cues.as_user(words)
-        if self._digits.is_new:
+            self._cues.as_user(words)
+        if words is not None:
             self._cues.expect_answer()
         self._count()
         if self._digits.is_idle:

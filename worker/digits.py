@@ -103,8 +103,8 @@ class Digits:
         self._wanted, self._is_broken = None, False
         self._common.timers.stop(Timer.COLLECT)
 
-    def press(self, digit: str, sequence: int, now: float) -> str:
-        """One key. Returns what to tell the agent, if that ended a number it is told in words."""
+    def press(self, digit: str, sequence: int, now: float) -> str | None:
+        """One key. Returns what to tell the agent, see `end`; None while the number goes on."""
         if self._is_sensitive:
             self._common.effects.forget_up += (sequence,)
         if digit != "#":
@@ -112,10 +112,15 @@ class Digits:
         if self._keypad.press(digit):
             return self.end()
         self._common.timers.set(Timer.DIGITS, now + PAUSE_S)
-        return ""
+        return None
 
-    def end(self) -> str:
-        """The number is whole. Returns what to tell the agent in words, if anything."""
+    def end(self) -> str | None:
+        """The number is whole.
+
+        Returns:
+            What to tell the agent in words; "" if it was told, since it had asked; None if there is
+            nothing to tell.
+        """
         self._common.timers.stop(Timer.DIGITS)
         digits = self._keypad.take()
         was_wanted, call, is_broken = self._wanted, self._call, self._is_broken
@@ -129,7 +134,7 @@ class Digits:
             self._functions.settle(call, content, masked=masked)
             return ""
         if not digits and not is_broken:
-            return ""
+            return None
         up = self._common.up
         number = record.Pressed(MASKED if is_broken else digits, up)
         self._common.log(number, kept=record.Pressed(masked or digits, up))

@@ -459,6 +459,16 @@ def test_after_a_key_the_menu_does_not_go_on() -> None:
     assert len(call.heard_by_phone()) == 960
 
 
+def test_a_key_that_ends_no_number_lets_nothing_of_a_cut_answer_through() -> None:
+    call = talking()
+    call.says(sentence("One."), *pieces(3), ONSET)
+    call.forget()
+    press(call, "#")
+    call.says(sentence("Two."), *pieces(3))
+
+    assert call.heard_by_phone() == b""
+
+
 def test_a_greeting_that_a_key_cuts_is_over() -> None:
     call = talking(protects_greeting=True)
     call.says(sentence("Hello. For sales press one."), *pieces(3))

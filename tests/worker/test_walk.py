@@ -192,9 +192,10 @@ class Watched(Driver):
         match message:
             case protocol.InjectAgentMessage() | protocol.InjectUserMessage():
                 self._answer_may_come = True
-            case protocol.FunctionCallResponse(str(call_id)):
+            case protocol.FunctionCallResponse(str(call_id), _, content):
                 self._asked[call_id] -= 1
                 assert self._asked[call_id] >= 0
+                self._answer_may_come |= '"digits"' in content  # what a key has cut is over
 
 
 # By the profile: an order of things that breaks a rule is rarer than a value that does.

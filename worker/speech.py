@@ -71,7 +71,7 @@ class Speech:
         common.timers.stop(Timer.DONE)
         if self.is_answering:
             common.timers.set(Timer.DONE, now + DONE_S)  # of this one no sound may come
-        if self._gate.text(now) or always:
+        if always or self._gate.text(now):
             number, ending = self.playout.text(text)
             common.effects.phone += ending
             common.log(record.Said(number, text, common.up, behavior))

@@ -170,6 +170,16 @@ def test_not_while_what_the_lost_one_said_still_plays() -> None:
     assert call.heard_by_phone() == HOLD_SOUND
 
 
+def test_the_hold_line_lets_nothing_of_a_cut_answer_through() -> None:
+    call = asked()
+    call.loses_agent(LOST)
+    call.says(WELCOME, APPLIED, ONSET)
+    call.listen(2.1)
+    call.says(SECOND)
+
+    assert call.heard_by_phone() == HOLD_SOUND
+
+
 def test_not_once_there_is_an_agent_again() -> None:
     call = talking()
     call.loses_agent(LOST)

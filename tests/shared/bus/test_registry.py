@@ -569,11 +569,11 @@ async def test_claimers_of_a_dead_worker_s_calls_share_them(redis: str) -> None:
         for number in range(12):
             await ring(Registry(dead), f"CA{number}")
             await claimed(Registry(dead))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
 
         async def take_all(bus: Bus) -> list[str]:
             registry, taken = Registry(bus), []
-            while found := await claim(registry, 40):
+            while found := await claim(registry, 450):
                 taken.append(found.ringing.call_sid)
             return taken
 

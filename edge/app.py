@@ -190,10 +190,10 @@ class Face:
         call = await self.desk.registry.call(call_sid)
         if call is None or call.state is State.ENDED:
             return
-        if not call.owner:
-            # Whoever claims it just now reads its end, or is seen here: each writes, then looks.
-            self.desk.registry.abandon(call_sid, cause)
-            call = await self.desk.registry.call(call_sid)
+        # Whoever claims it just now reads its end, or is seen here: each writes, then looks. Its
+        # owner may be gone, or be that of a call that rings again: a note alone would be lost.
+        self.desk.registry.abandon(call_sid, cause)
+        call = await self.desk.registry.call(call_sid)
         if call and call.owner:
             self.desk.bus.note(call.owner, call_sid, HungUp(call_sid, cause))
 

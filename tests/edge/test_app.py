@@ -741,6 +741,32 @@ async def test_a_status_of_a_call_that_nobody_knows_or_serves(edge: Edge) -> Non
     assert await calls(edge) == 0  # it takes nobody's place
 
 
+async def test_whoever_takes_a_call_over_reads_that_its_caller_has_hung_up(
+    edge: Edge, worker: Worker
+) -> None:
+    await edge.verbs("/twilio/voice")
+    await worker.claim()  # and is gone, with whatever it is told
+
+    await edge.post("/twilio/status", CallStatus="completed")
+
+    call = await edge.call()
+    assert (call.state, call.cause) == (State.ENDED, Cause.CALLER_HUNG_UP)
+    assert await calls(edge) == 1  # it is its owner's, or his successor's, to end
+
+
+async def test_a_caller_who_hangs_up_before_his_call_is_somebody_s_again_takes_nobody_s_place(
+    edge: Edge, worker: Worker
+) -> None:
+    await transferred(edge, worker)
+    await edge.token("/twilio/after", CallStatus="in-progress", DialCallStatus="busy")
+
+    await edge.post("/twilio/status", CallStatus="completed")
+
+    call = await edge.call()
+    assert (call.state, call.cause) == (State.ENDED, Cause.CALLER_HUNG_UP)
+    assert await calls(edge) == 0
+
+
 # -- probes, and a Redis that is away -----------------------------------------
 
 

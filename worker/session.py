@@ -116,8 +116,6 @@ class Session:
             self._phone.unfollow()  # at once: whoever owns the call next may be in this process
             if self._is_lost:
                 self._runner.cancel_all()  # else each goes on to its answer, which the log is told
-            if self._is_transferred:
-                self._leave()  # whatever still runs: where nobody answers the caller is back
 
     def _find_phone(self, call: Call | None, inherited: Inherited) -> None:
         """The phone may have come before the claim: then nobody told us."""
@@ -360,6 +358,10 @@ class Session:
         self.cause = effects.over
         log.info("call over", extra={"call_sid": self.call_sid, "reason": effects.over})
         self._over.set()
+        if self._is_transferred:
+            # Whatever still runs, and before the phone is let go: where nobody answers the caller
+            # is back at once, and must find the call off the list, or nobody claims it.
+            self._leave()
 
     @bulkhead
     def _run_tools(self, calls: Iterable[ToolCall], is_written: bool) -> None:

@@ -9,13 +9,14 @@ import pytest
 from shared.bus import Archive, Registry, open_bus
 from shared.calls import Claim, Ringing, State
 from shared.causes import Cause
-from shared.record import Over, Trouble
+from shared.record import Ending, Over, Taken, Transferring, Trouble
 from shared.settings import Settings
 from sim.redis import free_port
 from tests.edge.kit import is_up, until
 from worker import estate
 from worker.agents import load_folder
 from worker.means import Means
+from worker.phoneline import PhoneLine
 from worker.session import Session
 from worker.toolbox import Toolbox
 
@@ -83,6 +84,32 @@ async def test_a_call_that_rings_again_waits_for_a_new_phone_though_its_hash_tel
     assert not claim.is_takeover
     assert b"MZ1" in of_before
     assert phones == []
+
+
+async def test_a_transferred_call_is_off_the_list_before_its_phone_is_let_go(
+    redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents, _ = load_folder(AGENTS)
+    async with open_bus(redis, "worker-1") as bus:
+        registry = Registry(await is_up(bus))
+        former = await claimed(registry)
+        registry.door.attach("CA1", "MZ1")
+        journal = bus.journal("CA1", former.epoch)
+        journal.write(Taken("worker-1", former.epoch))
+        journal.write(Transferring("+15557654321", 0), Ending(Cause.TRANSFERRED, 0))
+        await bus.flush()
+        claim = await registry.claim(takeover_after_ms=0)
+        assert claim
+        done: list[str] = []
+        monkeypatch.setattr(registry, "finish", lambda *_, **__: done.append("Finished"))
+        monkeypatch.setattr(PhoneLine, "send", lambda _, m: done.append(type(m).__name__))
+        await Session(Means(bus, registry, Settings(), Toolbox()), claim, agents["default"]).run()
+        call = await registry.call("CA1")
+
+    assert call
+    assert call.transfer == "+15557654321"
+    assert done[-2:] == ["Finished", "Ended"]
+    assert done.count("Finished") == 1
 
 
 async def claimed(registry: Registry) -> Claim:

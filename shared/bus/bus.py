@@ -25,7 +25,7 @@ from shared.bus.links import Links
 from shared.bus.outlet import LIVE_TTL_S, Journal, Outlet
 from shared.bus.reader import Reader
 from shared.bus.route import open_route
-from shared.bus.scripts import Script
+from shared.bus.script import Script
 from shared.bus.wire import Answer, Argument
 from shared.messages import DOWN, NOTES, UP, Down, Note, Up
 from shared.vocabulary import BadMessage, Vocabulary

@@ -6,7 +6,7 @@ that entry is pending owns the call, for as long as it renews. See `scripts`.
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from shared import keys
@@ -18,7 +18,7 @@ from shared.bus.commands import expect_success
 from shared.bus.door import TOKEN_S, Door
 from shared.bus.errors import Refused
 from shared.bus.outlet import LIVE_TTL_S
-from shared.bus.wire import Answer
+from shared.bus.wire import Answer, Argument
 from shared.calls import DISPATCHES, Call, Claim, Outcome, Ringing, State
 from shared.messages import Dispatched
 from shared.vocabulary import BadMessage
@@ -76,7 +76,7 @@ class Registry:
             BusDown, Refused
         """
         names = (keys.DISPATCH, keys.EPOCHS, keys.WORKERS, keys.INDEX)
-        answer, worker, again = await self._bus.run_script(
+        answer, worker, again, entry_id = await self._bus.run_script(
             scripts.DISPATCH,
             names,
             ringing.call_sid,
@@ -89,26 +89,23 @@ class Registry:
             max_per_caller,
         )
         outcome = Outcome(answer.decode())
-        is_new = outcome in (Outcome.NEW, Outcome.UNSERVED)
-        if again:
-            # Also what a new call is if the first answer was lost: then nothing describes it yet.
-            name = self._bus.call_key(ringing.call_sid)
-            is_new = not await self._bus.link.ask("HEXISTS", name, "started")
-        if is_new:
-            self._describe(ringing)
-            if token:
-                await self.door.grant(ringing.call_sid, token, token_s)
+        # Known is also what a call is if the first answer was lost: then nothing describes it yet.
+        if outcome.has_place and await self._describe(ringing, entry_id.decode(), again) and token:
+            await self.door.grant(ringing.call_sid, token, token_s)
         if worker:
             self._bus.note(worker.decode(), ringing.call_sid, Dispatched())
         return outcome
 
-    def _describe(self, ringing: Ringing) -> None:
-        name = self._bus.call_key(ringing.call_sid)
-        # Whoever reads it in between finds an ended call of before, or a ringing one without phone.
-        self._bus.link.post("HDEL", name, "cause", "ended", "transfer", "stream")
-        self._bus.link.post("HSETNX", name, "started", int(time.time() * 1000))
-        self._bus.link.post("HSET", name, "state", State.RINGING, *_flat(described(ringing)))
-        self._bus.link.post("EXPIRE", name, LIVE_TTL_S)
+    async def _describe(self, ringing: Ringing, entry_id: str, again: int) -> bool:
+        """Say what call it is that rings. Returns whether nobody had, and it is not over yet.
+
+        Whoever reads it before finds no call, or an ended one of before.
+        """
+        fields = [part for pair in described(ringing).items() for part in pair]
+        rang_ms, began_ms = entry_id.partition("-")[0], int(time.time() * 1000)
+        arguments: list[Argument] = [rang_ms, again, began_ms, LIVE_TTL_S, *fields]
+        names = (self._bus.call_key(ringing.call_sid),)
+        return bool(await self._bus.run_script(scripts.DESCRIBE, names, *arguments))
 
     async def alive(self) -> list[str]:
         """The workers that have renewed lately, also those that take no more calls."""
@@ -338,7 +335,3 @@ class Registry:
         """Set fields of a call's hash; one that Redis had forgotten must not stay for ever."""
         self._bus.link.post("HSET", name, *fields)
         self._bus.link.post("EXPIRE", name, LIVE_TTL_S, "NX")
-
-
-def _flat(fields: Mapping[str, str]) -> list[str]:
-    return [part for pair in fields.items() for part in pair]

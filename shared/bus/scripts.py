@@ -10,22 +10,7 @@ All are safe to send twice, which is what happens when a connection breaks
 between a command and its answer.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
-from hashlib import sha1
-
-
-@dataclass(frozen=True)
-class Script:
-    """A Lua script and the name by which EVALSHA calls it."""
-
-    lua: str
-    keys: int
-
-    @cached_property
-    def sha(self) -> str:
-        return sha1(self.lua.encode(), usedforsecurity=False).hexdigest()
-
+from shared.bus.script import Script
 
 _NOW = """
 local t = redis.call('TIME')
@@ -53,16 +38,15 @@ local function take_off(key, epochs, group, call_sid, id)
 end
 """
 
-# KEYS new, epoch, workers, index. ARGV CallSid, entry, the account's sessions,
-# ms after which a worker is silent, ms that recordings live, who calls ("": not told apart),
-# calls that one may have at once (0: no limit).
-# Answers {outcome, worker with the most room, 1 if it had been dispatched before}. A call whose
-# entry Redis has lost is dispatched again, and is not asked for a place. A worker that leaves
-# has no places, but until they are handed off it still has its calls, which take up nobody
-# else's. Where no live worker has a call or a place, entries are no calls that go on: nothing is
-# "full" then. One may come while the phone rings, and the edge has its own deadline. An entry's
-# second field is who calls: what is counted are the calls that there are, so nothing has to be
-# counted down.
+# KEYS new, epoch, workers, index. ARGV CallSid, entry, the account's sessions, ms after which a
+# worker is silent, ms that recordings live, who calls ("": not told apart), calls that one may have
+# at once (0: no limit). Answers {outcome, worker with the most room, 1 if it had been dispatched
+# before, id of its entry}. A call whose entry Redis has lost is dispatched again, and is not asked
+# for a place. A worker that leaves has no places, but until they are handed off it still has its
+# calls, which take up nobody else's. Where no live worker has a call or a place, entries are no
+# calls that go on: nothing is "full" then. One may come while the phone rings, and the edge has its
+# own deadline. An entry's second field is who calls: what is counted are the calls that there are,
+# so nothing has to be counted down.
 DISPATCH = Script(
     _NOW
     + _ENTRIES
@@ -75,10 +59,10 @@ local function calls_of(key, caller)
   return count
 end
 local again = redis.call('HEXISTS', KEYS[2], ARGV[1])
-if again == 1 and find(KEYS[1], ARGV[1]) then return {'known', '', 1} end
-local room, places, leaving, best = -1, 0, 0, ''
+local id = again == 1 and find(KEYS[1], ARGV[1])
+if id then return {'known', '', 1, id} end
+local room, places, leaving, best, alive = -1, 0, 0, '', false
 local beats = redis.call('HGETALL', KEYS[3])
-local alive = false
 for i = 1, #beats, 2 do
   local p, s, d, beat = string.match(beats[i + 1], '(%d+) (%d+) (%d+) (%d+)')
   if now - beat > tonumber(ARGV[4]) then
@@ -94,21 +78,44 @@ end
 if again == 0 and (alive or leaving > 0) then
   local live = redis.call('XLEN', KEYS[1])
   local is_full = live >= tonumber(ARGV[3]) or alive and live - leaving >= places
-  if is_full then return {'full', '', 0} end
+  if is_full then return {'full', '', 0, ''} end
   local most = ARGV[6] ~= '' and tonumber(ARGV[7]) or 0
-  if most > 0 and calls_of(KEYS[1], ARGV[6]) >= most then return {'crowded', '', 0} end
+  if most > 0 and calls_of(KEYS[1], ARGV[6]) >= most then return {'crowded', '', 0, ''} end
 end
 if best ~= '' then
   local p, s, d, beat = string.match(redis.call('HGET', KEYS[3], best), '(%d+) (%d+) (%d+) (%d+)')
   redis.call('HSET', KEYS[3], best, p .. ' ' .. (s + 1) .. ' ' .. d .. ' ' .. beat)
 end
-add(KEYS[1], ARGV[1], ARGV[2], ARGV[6])
+id = add(KEYS[1], ARGV[1], ARGV[2], ARGV[6])
 redis.call('HSETNX', KEYS[2], ARGV[1], '0')
 redis.call('ZADD', KEYS[4], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ARGV[5])
-return {alive and 'new' or 'unserved', best, again}
+return {alive and 'new' or 'unserved', best, again, id}
 """,
     keys=4,
+)
+
+# KEYS call. ARGV ms when it rang, 1 if it had been dispatched before, ms when it began, ttl in s,
+# fields. Says what a call is that rings, as a new one or after an end. Answers 0 where that is said
+# already, or its end came first. A phone that came first has it all the same.
+DESCRIBE = Script(
+    """
+local state, began, ended = unpack(redis.call('HMGET', KEYS[1], 'state', 'started', 'ended'))
+local again = ARGV[2] == '1'
+if state == 'ended' then
+  if not began or again and tonumber(ended or '0') >= tonumber(ARGV[1]) then return 0 end
+  redis.call('HDEL', KEYS[1], 'state', 'stream')
+elseif began and again then
+  return 0
+end
+redis.call('HDEL', KEYS[1], 'cause', 'ended', 'transfer')
+redis.call('HSETNX', KEYS[1], 'state', 'ringing')
+redis.call('HSETNX', KEYS[1], 'started', ARGV[3])
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return 1
+""",
+    keys=1,
 )
 
 # KEYS new, epoch. ARGV consumer, group, server ms when this process last heard from Redis,
@@ -380,6 +387,6 @@ return {'attached', fields}
 )
 
 ALL = (
-    *(DISPATCH, CLAIM, RENEW, REINSTATE, EDGE_BEAT, RETIRE),
+    *(DISPATCH, DESCRIBE, CLAIM, RENEW, REINSTATE, EDGE_BEAT, RETIRE),
     *(APPEND, CLOSE, FINISH, ABANDON, RELEASE, GRANT, ATTACH, ADMIT),
 )

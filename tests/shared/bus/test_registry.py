@@ -1,6 +1,8 @@
 """Which calls there are, and whose they are: an edge's side, a worker's, and both at once."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,8 @@ from shared.bus import Bus, BusDown, Registry
 from shared.bus import link as link_module
 from shared.bus import registry as registry_module
 from shared.bus.registry import Renewal
+from shared.bus.script import Script
+from shared.bus.scripts import DISPATCH
 from shared.calls import Admission, Call, Claim, Outcome, Ringing, State
 from shared.messages import Attach, Dispatched, Mark, Note
 from shared.record import Attached, Onset, Over, Taken
@@ -143,6 +147,79 @@ async def test_a_dispatch_whose_answer_was_lost_is_one_call_and_described(
     assert peek("XLEN", keys.DISPATCH) == 1
     assert call
     assert (call.caller, call.has_webhook, call.tokens) == ("+1", True, ("t1",))
+
+
+async def test_a_call_that_rings_again_is_described_though_the_answer_was_lost(
+    redis: str, peek: Peek
+) -> None:
+    async with opened(redis, "worker-1") as bus:
+        await transferred(bus)
+    async with Wire(redis).laid() as wire, opened(wire.url) as bus:
+        registry = Registry(bus)
+        wire.break_after(b"EVALSHA")
+        outcome = await ring(registry, token="t2")
+        call = await registry.call("CA1")
+
+        assert (wire.breaks, outcome) == (1, Outcome.KNOWN)
+    assert peek("XLEN", keys.DISPATCH) == 1
+    assert call
+    assert (call.state, call.transfer, call.tokens) == (State.RINGING, "", ("t2",))
+
+
+async def test_who_hangs_up_before_his_call_is_described_has_hung_up(
+    redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        meanwhile(monkeypatch, bus, lambda: registry.abandon("CA1", "busy"))
+        await ring(registry, token="t1")
+        call = await registry.call("CA1")
+
+        assert await registry.live() == 0
+    assert call
+    assert (call.state, call.cause, call.tokens) == (State.ENDED, "busy", ())
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+async def test_a_phone_that_comes_before_its_call_is_described_has_it(
+    is_back: bool, redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        if is_back:
+            await transferred(bus)
+        meanwhile(monkeypatch, bus, lambda: registry.door.attach("CA1", "MZ1"))
+        await ring(registry, token="t1")
+        call = await registry.call("CA1")
+
+    assert call
+    assert (call.state, call.stream_sid, call.caller) == (State.LIVE, "MZ1", "+1")
+    assert (call.cause, call.transfer, call.ended_ms) == ("", "", 0)
+
+
+async def transferred(bus: Bus) -> None:
+    """A call that was somebody's, and is over."""
+    registry = Registry(bus)
+    await ring(registry)
+    former = await take(bus, registry)
+    registry.close(former, "transferred", "+15557654321")
+    registry.finish(former, (), keep_for_s=60)
+    await bus.flush()
+    await asyncio.sleep(0.002)  # it takes longer than Redis' clock can tell
+
+
+def meanwhile(patch: pytest.MonkeyPatch, bus: Bus, happens: Callable[[], None]) -> None:
+    """Something happens while the answer to the dispatch is on its way."""
+    run_script = bus.run_script
+
+    async def answered_late(script: Script, *rest: Any) -> Any:
+        answer = await run_script(script, *rest)
+        if script is DISPATCH:
+            happens()
+            await bus.flush()
+        return answer
+
+    patch.setattr(bus, "run_script", answered_late)
 
 
 async def test_without_redis_a_dispatch_gives_up_and_does_not_come_back(

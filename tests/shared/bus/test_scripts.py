@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shared import keys
+from shared.bus.script import Script
 from shared.bus.scripts import (
     ABANDON,
     ALL,
@@ -15,7 +16,6 @@ from shared.bus.scripts import (
     REINSTATE,
     RENEW,
     RETIRE,
-    Script,
 )
 from tests.shared.bus.help import Peek
 
@@ -46,7 +46,7 @@ def dispatch(
 ) -> tuple[str, str]:
     names = [keys.DISPATCH, keys.EPOCHS, keys.WORKERS, keys.INDEX]
     arguments = (call_sid, "entry", sessions, 3000, 86_400_000, caller, most)
-    outcome, worker, _ = run(client, DISPATCH, names, *arguments)
+    outcome, worker, _, _ = run(client, DISPATCH, names, *arguments)
     return outcome.decode(), worker.decode()
 
 

@@ -187,13 +187,15 @@ class Face:
         return Response(status_code=204)
 
     async def _hang_up(self, call_sid: str, cause: str) -> None:
-        call = await self.desk.registry.call(call_sid)
-        if call is None or call.state is State.ENDED:
+        registry = self.desk.registry
+        call = await registry.call(call_sid)
+        is_there = call and call.state is not State.ENDED
+        if not is_there and not await registry.is_unclaimed(call_sid):
             return
         # Whoever claims it just now reads its end, or is seen here: each writes, then looks. Its
         # owner may be gone, or be that of a call that rings again: a note alone would be lost.
-        self.desk.registry.abandon(call_sid, cause)
-        call = await self.desk.registry.call(call_sid)
+        registry.abandon(call_sid, cause)
+        call = await registry.call(call_sid)
         if call and call.owner:
             self.desk.bus.note(call.owner, call_sid, HungUp(call_sid, cause))
 

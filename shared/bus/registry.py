@@ -125,6 +125,14 @@ class Registry:
         """How many calls there are."""
         return int(await self._bus.link.ask("XLEN", keys.DISPATCH))
 
+    async def is_unclaimed(self, call_sid: str) -> bool:
+        """Whether it rings and nobody has had it, though its hash may not say yet that it rings.
+
+        Raises:
+            BusDown, Refused
+        """
+        return bool(await self._bus.link.ask("HGET", keys.EPOCHS, call_sid) == b"0")
+
     def abandon(self, call_sid: str, cause: str) -> None:
         """End a call that no worker serves. One that none has ever had takes no place any more."""
         fields = ("state", State.ENDED, "cause", cause, "ended", int(time.time() * 1000))

@@ -16,6 +16,8 @@ from twilio.request_validator import RequestValidator
 from edge import app, twiml
 from edge.app import ATTEMPTS
 from shared import logs
+from shared.bus.script import Script
+from shared.bus.scripts import DISPATCH
 from shared.calls import State
 from shared.causes import Cause
 from shared.messages import HungUp
@@ -765,6 +767,29 @@ async def test_a_caller_who_hangs_up_before_his_call_is_somebody_s_again_takes_n
     call = await edge.call()
     assert (call.state, call.cause) == (State.ENDED, Cause.CALLER_HUNG_UP)
     assert await calls(edge) == 0
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+async def test_a_caller_who_hangs_up_before_his_call_is_described_is_not_waited_for(
+    is_back: bool, edge: Edge, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_back:
+        await transferred(edge, worker)
+    bus = edge.face.desk.bus
+    run_script = bus.run_script
+
+    async def answered_late(script: Script, *rest: Any) -> Any:
+        answer = await run_script(script, *rest)
+        if script is DISPATCH:
+            await edge.post("/twilio/status", CallStatus="completed")
+        return answer
+
+    monkeypatch.setattr(bus, "run_script", answered_late)
+    form = {"CallStatus": "in-progress", "DialCallStatus": "busy"} if is_back else {}
+    await edge.verbs("/twilio/after" if is_back else "/twilio/voice", **form)
+
+    assert await calls(edge) == 0
+    assert is_back or (await edge.call()).cause == Cause.CALLER_HUNG_UP
 
 
 # -- probes, and a Redis that is away -----------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import replace
 from shared.bus import Archive, Bus, Outlet, Registry
 from shared.bus.archive import Entries, in_order
 from shared.calls import Call, Claim, State
-from shared.messages import DOWN, Audio, Digit, Down, Mark, Up, veiled
+from shared.messages import DOWN, Audio, Digit, Down, Mark, Owned, Up, veiled
 from shared.record import Entry
 from shared.vocabulary import BadMessage
 from worker.passages import Hushed
@@ -47,6 +47,7 @@ async def inherit(bus: Bus, claim: Claim, call: Call | None) -> Inherited:
     if call is None or not call.stream_sid or not claim.is_takeover:
         return Inherited(log=entries, age_s=_age_s(claim, call))
     down = await archive.tail_down(call_sid, call.stream_sid, KEPT_ENTRIES)
+    down = [m for m in down if m != Owned(bus.process, claim.epoch)]  # what fences him off is ours
     if not down:
         return await _inherit_unserved(archive, claim, call, entries)
     up = await archive.tail_up(call_sid, call.stream_sid, KEPT_ENTRIES)

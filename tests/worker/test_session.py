@@ -3,21 +3,25 @@
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shared.bus import Archive, Registry, open_bus
 from shared.calls import Claim, Ringing, State
 from shared.causes import Cause
+from shared.messages import Audio, Owned
 from shared.record import Ending, Over, Taken, Transferring, Trouble
 from shared.settings import Settings
 from sim.redis import free_port
 from tests.edge.kit import is_up, until
 from worker import estate
 from worker.agents import load_folder
+from worker.estate import inherit
 from worker.means import Means
 from worker.phoneline import PhoneLine
 from worker.session import Session
+from worker.terms import Inherited
 from worker.toolbox import Toolbox
 
 AGENTS = Path(__file__).parents[2] / "agents"
@@ -84,6 +88,39 @@ async def test_a_call_that_rings_again_waits_for_a_new_phone_though_its_hash_tel
     assert not claim.is_takeover
     assert b"MZ1" in of_before
     assert phones == []
+
+
+async def test_a_former_owner_is_not_heard_any_more_once_what_he_said_is_read(
+    redis: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(deepgram_agent_url=f"ws://127.0.0.1:{free_port()}/")
+    agents, _ = load_folder(AGENTS)
+    async with open_bus(redis, "worker-1") as bus:
+        registry = Registry(await is_up(bus))
+        former = await claimed(registry)
+        registry.door.attach("CA1", "MZ1")
+        down = bus.down("CA1", "MZ1")
+        down.send(f"{former.epoch}-1", Owned("worker-1", former.epoch))
+        await bus.flush()
+        claim = await registry.claim(takeover_after_ms=0)
+        assert claim
+
+        async def before_he_wakes(*what: Any) -> Inherited:
+            inherited = await inherit(*what)
+            down.send(f"{former.epoch}-2", Audio(b"\x20" * 160))
+            await bus.flush()
+            return inherited
+
+        monkeypatch.setattr(estate, "inherit", before_he_wakes)
+        session = Session(Means(bus, registry, settings, Toolbox()), claim, agents["default"])
+        running = asyncio.create_task(session.run())
+        await until(lambda: "agent refused" in caplog.text)
+        session.let_go()
+        await running
+        said = await Archive(bus).tail_down("CA1", "MZ1", 9)
+
+    assert not any(isinstance(each, Audio) for each in said)
+    assert Owned("worker-1", claim.epoch) in said
 
 
 async def test_a_transferred_call_is_off_the_list_before_its_phone_is_let_go(

@@ -201,4 +201,6 @@ def _socket(settings: Settings, url: str) -> Finding:
             name, f"{target} is refused (403)", "see webhook; and let x-twilio-signature through"
         )
     todo = 'let the proxy pass "Upgrade" and "Connection: Upgrade" on, with HTTP/1.1'
+    if 300 <= status < 400:
+        todo = f"let the proxy lead {STREAM_PATH} to the edge at once: sockets go no second way"
     return bad(name, f"{target} answers {status} in place of 101 (31920 at Twilio)", todo)

@@ -137,9 +137,16 @@ def upgrade(url: str, headers: Mapping[str, str], *, waits_s: float = 0.0) -> Up
     return asyncio.run(_upgrade(url, headers, waits_s))
 
 
+class _Connect(connect):
+    """No redirection is followed: neither Twilio nor a worker follows one."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 async def _upgrade(url: str, headers: Mapping[str, str], waits_s: float) -> Upgrade:
     try:
-        async with connect(
+        async with _Connect(
             url,
             additional_headers=dict(headers),
             compression=None,

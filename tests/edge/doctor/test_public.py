@@ -167,6 +167,20 @@ def test_a_proxy_that_does_not_pass_the_upgrade_on(edge: Stack, proxy: Proxy) ->
     assert found["webhook"].mark is Mark.OK
 
 
+def test_a_proxy_that_redirects_sockets(edge: Stack, proxy: Proxy) -> None:
+    def once(head: bytes) -> bytes | None:
+        return None if b"upgrade: websocket" in head.lower() and b"?again" not in head else head
+
+    proxy.change = once
+    proxy.answer = b"HTTP/1.1 307 Moved\r\nLocation: /twilio?again\r\nContent-Length: 0\r\n\r\n"
+
+    found = findings(settings(edge))
+
+    assert found["socket"].mark is Mark.BAD
+    assert "307 in place of 101 (31920" in found["socket"].seen
+    assert "no second way" in found["socket"].todo
+
+
 def test_a_proxy_that_leads_elsewhere(edge: Stack, proxy: Proxy) -> None:
     proxy.change = lambda head: head.replace(b" /", b" /app/", 1)
 

@@ -27,6 +27,9 @@ BUSY_PAUSES_S = (2.0, 5.0, 10.0)
 # Twilio lets it ring for five seconds more than it is told.
 BUFFER_S = 5
 
+# It takes no more.
+MAX_RING_S = 600
+
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Place the calls. Exit status: 0 all placed, 1 some refused, 2 nothing was tried."""
@@ -129,9 +132,11 @@ def _plan(options: argparse.Namespace, settings: Settings) -> Plan:
     folder = Path(settings.agents)
     if options.agent and folder.is_dir() and not (folder / f"{options.agent}.yaml").is_file():
         raise ValueError(f"--agent: there is no {options.agent}.yaml in {folder}")
-    ring_s = options.ring or max(BUFFER_S, int(settings.ring_s) - BUFFER_S)
+    ring_s = options.ring or min(MAX_RING_S, max(BUFFER_S, int(settings.ring_s) - BUFFER_S))
     if not BUFFER_S <= ring_s <= settings.ring_s:
         raise ValueError(f"--ring: must lie between {BUFFER_S} and RING_S ({settings.ring_s:g})")
+    if ring_s > MAX_RING_S:
+        raise ValueError(f"--ring: Twilio takes no more than {MAX_RING_S}")
     if not 0 < options.rate <= 100:
         raise ValueError("--rate: must lie between 0 and 100")
     query = urlencode(_query(options))

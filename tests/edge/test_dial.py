@@ -80,6 +80,13 @@ async def test_what_twilio_is_asked(twilio: RestServer) -> None:
     }
 
 
+async def test_twilio_lets_no_phone_ring_for_longer_than_it_can(twilio: RestServer) -> None:
+    assert await run(twilio, A, RING_S="900") == 0
+
+    (placed,) = twilio.placed
+    assert placed.fields["Timeout"] == ["600"]
+
+
 async def test_without_wishes(twilio: RestServer) -> None:
     twilio.numbers = (B,)
 
@@ -187,6 +194,7 @@ def test_a_twilio_that_does_not_answer_is_not_asked_again(
         ([A, "--agent", "nobody"], {"AGENTS": "agents"}, "--agent: there is no nobody.yaml"),
         ([A, "--param", "name"], {}, "--param: must be NAME=VALUE"),
         ([A, "--ring", "60"], {}, "--ring: must lie between 5 and RING_S (30)"),
+        ([A, "--ring", "700"], {"RING_S": "900"}, "--ring: Twilio takes no more than 600"),
         ([A, "--rate", "0"], {}, "--rate: must lie between"),
         (["--file", "/nowhere"], {}, "No such file"),
     ],

@@ -105,6 +105,7 @@ class ToolAsked:
     up: int
     signature: str = field(default="", repr=False)  # the model's thought_signature, handed back
     key: str = field(default="", repr=False)  # idempotency key; the arguments may be left out
+    is_ours: bool = True  # False: Deepgram calls it itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -473,6 +473,8 @@ class Conversation:
                 for call in functions:
                     # It may come before the turn is confirmed for which it is.
                     self._desk.ask(call, now, is_turn_open=self._ear.is_open)
+            case deepgram.FunctionAnswered():
+                self._desk.overhear(event, now)
             case deepgram.FunctionCallCancelled(ids):
                 self._desk.cancelled(ids, now)
             case deepgram.Updated(what):
@@ -487,8 +489,6 @@ class Conversation:
                 self.agent_lost(code, now)
             case deepgram.Unknown():
                 self.unknown += 1
-            case deepgram.Noted():
-                pass
 
     @property
     def _is_deaf(self) -> bool:

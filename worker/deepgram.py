@@ -67,6 +67,15 @@ class FunctionCallRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionAnswered:
+    """What a function has answered that Deepgram called itself."""
+
+    name: str
+    content: str = field(repr=False)
+    id: str = ""  # it may be left out
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionCallCancelled:
     ids: tuple[str, ...]
 
@@ -122,6 +131,7 @@ Event = (
     | UserStartedSpeaking
     | AgentAudioDone
     | FunctionCallRequest
+    | FunctionAnswered
     | FunctionCallCancelled
     | LatencyReport
     | InjectionRefused
@@ -155,7 +165,6 @@ _NOTED = frozenset(
         "AgentThinking",  # not on every turn
         "EndOfTurn",  # in production, in no specification
         "FrustrationDetected",
-        "FunctionCallResponse",  # of a function that Deepgram called itself
         "History",  # repeats what ConversationText and our own answers have said
         "ListenUpdated",
         "ThinkLiveUpdated",
@@ -214,6 +223,11 @@ def _request(message: dict[str, Any]) -> Event:
     )
 
 
+def _answered(message: dict[str, Any]) -> Event:
+    call_id = _text(message.get("id") or "")
+    return FunctionAnswered(_text(message["name"]), _text(message["content"]), call_id)
+
+
 def _cancelled(message: dict[str, Any]) -> Event:
     return FunctionCallCancelled(tuple(_text(each["id"]) for each in message["functions"]))
 
@@ -238,6 +252,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     "UserStartedSpeaking": lambda _: UserStartedSpeaking(),
     "AgentAudioDone": lambda _: AgentAudioDone(),
     "FunctionCallRequest": _request,
+    "FunctionCallResponse": _answered,
     "FunctionCallCancelled": _cancelled,
     "LatencyReport": _latency,
     "InjectionRefused": lambda _: InjectionRefused(),

@@ -3,12 +3,13 @@
 FunctionCallRequest --> the operator's: run            --> answered when it has run
                     '-> end_call, transfer_call        --> answered at once, then the goodbye
                     '-> collect_digits                 --> answered when the number is whole
+                    '-> Deepgram's to call: written down, as is what it answers
 """
 
 from shared.causes import Cause
 from worker.common import Common
 from worker.cues import Cues
-from worker.deepgram import FunctionCall
+from worker.deepgram import FunctionAnswered, FunctionCall
 from worker.digits import FORGOTTEN_AFTER_S, Digits
 from worker.ending import Ending
 from worker.functions import FILLER_AFTER_S, Functions, arguments_in
@@ -70,11 +71,11 @@ class Desk:
         Args:
             is_turn_open: Whether that is for a turn of the caller's whose words are not sure yet.
         """
-        if not call.client_side:
-            return  # Deepgram calls that one itself
         turn = self._turn + is_turn_open
         self._waiting.begin(now)  # at the latest when it is answered
-        if call.name in self._terms.own_tools:
+        if not call.client_side:
+            self._functions.request(call, turn)  # Deepgram calls that one itself
+        elif call.name in self._terms.own_tools:
             self._functions.run(call, turn, now)
             self._count()
             if not self._functions.is_idle:
@@ -118,6 +119,12 @@ class Desk:
         if self._common.state is not State.OVER:
             self._cues.as_user(words)
             self._waiting.again(now)
+
+    def overhear(self, answered: FunctionAnswered, now: float) -> None:
+        """Deepgram tells what one has answered that it called itself: now it is for the agent."""
+        self._functions.overhear(answered)
+        self._waiting.pause()
+        self._waiting.again(now)
 
     def cancelled(self, ids: tuple[str, ...], now: float) -> None:
         """The agent has taken requests back."""

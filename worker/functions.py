@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from shared import record
 from worker import deepgram
 from worker.common import Common
-from worker.deepgram import FunctionCall
+from worker.deepgram import FunctionAnswered, FunctionCall
 from worker.terms import ToolCall
 from worker.timers import Timer
 from worker.tools import END_CALL, TRANSFER_CALL, failed, key_of
@@ -58,6 +58,7 @@ class Functions:
         self._call_sid = call_sid
         self._own = own
         self._runs: dict[str, _Run] = {}
+        self._others: dict[str, str] = {}  # that Deepgram calls itself: id -> name
         self._session = 0
         self.filler = ""
         """What to say if they take long."""
@@ -69,14 +70,24 @@ class Functions:
     def new_agent(self) -> None:
         """Those under way belong to an agent that is gone."""
         self._session += 1
+        self._others.clear()
 
     def request(self, call: FunctionCall, turn: int) -> None:
-        """Write down that a function was asked for, ours or the operator's."""
+        """Write down that a function was asked for, whoever calls it."""
         key = key_of(self._call_sid, turn, call.name, call.arguments)
-        up = self._common.up
-        self._common.log(
-            record.ToolAsked(call.id, call.name, call.arguments, turn, up, call.signature, key)
-        )
+        asked = (call.id, call.name, call.arguments, turn, self._common.up, call.signature, key)
+        self._common.log(record.ToolAsked(*asked, is_ours=call.client_side))
+        if not call.client_side:
+            self._others[call.id] = call.name
+
+    def overhear(self, answered: FunctionAnswered) -> None:
+        """Write down what one has answered that Deepgram called itself."""
+        for call_id, name in self._others.items():
+            if name == answered.name and answered.id in (call_id, ""):
+                del self._others[call_id]
+                up = self._common.up
+                self._common.log(record.ToolAnswered(call_id, name, answered.content, up))
+                return
 
     def settle(self, call: FunctionCall, content: str, *, masked: str = "") -> None:
         """Answer a function. `masked`: what the log is told instead."""
@@ -161,7 +172,7 @@ class Functions:
     def cancelled(self, ids: Iterable[str]) -> None:
         """The agent has taken requests back: they get no answer, and need no run."""
         for call_id in ids:
-            name = ""
+            name = self._others.pop(call_id, "")
             for key, run in list(self._runs.items()):
                 left = [(session, call) for session, call in run.calls if call.id != call_id]
                 if len(left) < len(run.calls):

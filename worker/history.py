@@ -112,12 +112,8 @@ class _Sentence:
 
 @dataclass(slots=True)
 class _Tool:
-    id: str
-    name: str
-    arguments: str
-    turn: int
+    asked: record.ToolAsked
     answer: str = UNKNOWN_OUTCOME
-    signature: str = ""
 
 
 @dataclass(slots=True)
@@ -131,6 +127,7 @@ class _Fold:
     onset: int = 0
     is_answering: bool = False
     open_tools: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)  # tools that Deepgram calls itself
     has_result: bool = False  # of a function, of which the agent has said nothing yet
     wanted: Wanted | None = None
     hides_digits: bool = False
@@ -164,8 +161,8 @@ class _Fold:
                 self._cut(number, text)
             case record.Finished():
                 self.is_answering = bool(self.open_tools) or self.has_result
-            case record.ToolAsked(call_id, name, arguments, turn, signature=signature):
-                self._ask(_Tool(call_id, name, arguments, turn, signature=signature))
+            case record.ToolAsked():
+                self._ask(entry)
             case record.ToolAnswered(call_id, name, content):
                 self._answer(call_id, name, content)
             case record.ToolCancelled(call_id):
@@ -246,10 +243,11 @@ class _Fold:
         """A turn of the caller's. Functions may have been asked for before its words were sure."""
         self.turns += 1
         at = len(self.items)
-        while at and isinstance(tool := self.items[at - 1], _Tool) and tool.turn == self.turns:
+        while at and isinstance(it := self.items[at - 1], _Tool) and it.asked.turn == self.turns:
             at -= 1
         if at == len(self.items):
             self.is_answering = self.has_result = False
+            self.open_tools -= self.others  # of a turn that is over: no answer was told
         self.items.insert(at, text)
 
     def _say(self, number: int, text: str, behavior: str) -> None:
@@ -277,15 +275,16 @@ class _Fold:
             if isinstance(item, _Sentence) and item.number == number:
                 item.heard = text
 
-    def _ask(self, tool: _Tool) -> None:
-        self.items.append(tool)
-        self.open_tools.add(tool.id)
+    def _ask(self, asked: record.ToolAsked) -> None:
+        self.items.append(_Tool(asked))
+        self.open_tools.add(asked.id)
+        self.others |= set() if asked.is_ours else {asked.id}
         self.is_answering, self.has_result = True, False
-        if tool.name == COLLECT_DIGITS:
+        if asked.name == COLLECT_DIGITS:
             self.is_told_to_wait = False
             is_awaited = bool(self.wanted or self.typed or self.is_number_lost)
-            self.wanted = asked = wanted(arguments_in(tool.arguments))
-            self.hides_digits = asked.is_sensitive or (self.hides_digits and is_awaited)
+            self.wanted = number = wanted(arguments_in(asked.arguments))
+            self.hides_digits = number.is_sensitive or (self.hides_digits and is_awaited)
 
     def _type(self, digit: str) -> None:
         self.typed += digit
@@ -302,7 +301,7 @@ class _Fold:
             if not self.is_told_to_wait:
                 self._number_came()
         for item in self.items:
-            if isinstance(item, _Tool) and item.id == call_id:
+            if isinstance(item, _Tool) and item.asked.id == call_id:
                 item.answer = content
 
 
@@ -390,11 +389,12 @@ def _messages(items: Iterable[str | _Sentence | _Tool]) -> list[dict[str, Any]]:
 
 
 def _function_call(tool: _Tool) -> dict[str, Any]:
+    asked = tool.asked
     call = {
-        "id": tool.id,
-        "name": tool.name,
-        "client_side": True,
-        "arguments": tool.arguments,
+        "id": asked.id,
+        "name": asked.name,
+        "client_side": asked.is_ours,
+        "arguments": asked.arguments,
         "response": tool.answer,
     }
-    return {**call, "thought_signature": tool.signature} if tool.signature else call
+    return {**call, "thought_signature": asked.signature} if asked.signature else call

@@ -3,9 +3,10 @@
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
-from sim.agent import Fail, Faults
-from sim.agent.faults import End
+from sim.agent import Fail, Faults, ScriptedCall, SessionRecord, Timing
+from sim.agent.faults import Drop, End
 from sim.faults.sound import heard_whole, played
 from sim.faults.words import GREETING, HEARD_OUT, say, turn
 from sim.phone.call import Call
@@ -118,3 +119,32 @@ async def test_an_agent_that_fails_for_good_in_mid_call(house: Stack, port: int)
 
     assert server.sessions[0].user_turns == [ASK]
     await until(lambda: live_calls(house) == 0)
+
+
+async def test_a_function_that_deepgram_was_calling_is_not_asked_for_again(
+    port: int, tmp_path: Path
+) -> None:
+    hosted = "functions: [{name: book, endpoint: {url: 'https://a.example'}}]"
+    booked = ScriptedCall("book", then=("Booked.",))
+    stack = kit.stack(tmp_path, port)
+    file = tmp_path / "agents" / "default.yaml"
+    file.write_text(kit.AGENT.replace("    prompt:", f"    {hosted}\n    prompt:"))
+    with stack:
+        async with agent(port, turn(ASK, call=(booked,)), timing=Timing(server_call_s=3)) as server:
+            phone = call(stack, HEARD_OUT, say(ASK), Wait(5), HangUp())
+            calling = asyncio.create_task(phone.run())
+            await until(lambda: server.sessions and requests(server.sessions[0]), 20)
+            server.strike(Drop())
+            await until(lambda: len(server.sessions) == 2)
+            await calling
+
+    assert requests(server.sessions[1]) == []
+    *_, asked = (server.sessions[1].settings or {})["agent"]["context"]["messages"]
+    (function,) = asked["function_calls"]
+    assert (function["name"], function["client_side"]) == ("book", False)
+    assert "do not repeat" in function["response"]
+    assert ASK not in [each.get("content") for each in server.sessions[1].received]
+
+
+def requests(session: SessionRecord) -> list[dict[str, Any]]:
+    return [each for each in session.sent if each["type"] == "FunctionCallRequest"]

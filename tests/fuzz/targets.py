@@ -13,7 +13,17 @@ from edge import twilio
 from shared.calls import DISPATCHES, Ringing
 from shared.frames import OTHER, Cutter
 from shared.messages import UP, Audio
-from shared.record import ENTRIES, Entry, Heard, Latency, Said, ToolAsked, ToolCancelled, Trouble
+from shared.record import (
+    ENTRIES,
+    Entry,
+    Heard,
+    Latency,
+    Said,
+    ToolAnswered,
+    ToolAsked,
+    ToolCancelled,
+    Trouble,
+)
 from shared.vocabulary import BadMessage
 from sim.agent import protocol
 from sim.phone import wire
@@ -113,6 +123,8 @@ def _entries(event: deepgram.Event) -> list[Entry]:
                 ToolAsked(each.id, each.name, each.arguments, 1, 1, each.signature)
                 for each in functions
             ]
+        case deepgram.FunctionAnswered(name, content, call_id):
+            return [ToolAnswered(call_id, name, content, 1)]
         case deepgram.FunctionCallCancelled(ids):
             return [ToolCancelled(each, "", 1) for each in ids]
         case deepgram.AgentWarning(code) | deepgram.AgentError(code):

@@ -49,7 +49,7 @@ WIRE: list[tuple[Entry, list[object]]] = [
     (Latency({"total": 0.5}, 9), [9, {"total": 0.5}, 9]),
     (
         ToolAsked("t1", "look_up", "{}", 2, 10, "sig", "key"),
-        [10, "t1", "look_up", "{}", 2, 10, "sig", "key"],
+        [10, "t1", "look_up", "{}", 2, 10, "sig", "key", True],
     ),
     (Updated("prompt", "Be brief.", 23), [31, "prompt", "Be brief.", 23]),
     (Paused(24), [32, 24]),

@@ -16,6 +16,7 @@ from worker.deepgram import (
     AgentText,
     AgentWarning,
     Event,
+    FunctionAnswered,
     FunctionCall,
     FunctionCallCancelled,
     FunctionCallRequest,
@@ -127,6 +128,14 @@ READ: list[tuple[str, Event]] = [
     ),
     ('{"type":"Error","message":"of the early access"}', AgentError("UNKNOWN")),
     ('{"type":"Error","code":null,"description":"..."}', AgentError("UNKNOWN")),
+    (
+        '{"type":"FunctionCallResponse","id":"call_9aZ","name":"book","content":"{}"}',
+        FunctionAnswered("book", "{}", "call_9aZ"),
+    ),
+    (
+        '{"type":"FunctionCallResponse","name":"book","content":"{}"}',
+        FunctionAnswered("book", "{}"),
+    ),
     # what asks nothing of us
     ('{"type":"History","role":"assistant","content":"Hi."}', Noted("History")),
     (
@@ -138,10 +147,6 @@ READ: list[tuple[str, Event]] = [
     (
         '{"type":"AgentStartedSpeaking","total_latency":1.2,"tts_latency":0.1,"ttt_latency":1}',
         Noted("AgentStartedSpeaking"),
-    ),
-    (
-        '{"type":"FunctionCallResponse","name":"book","content":"{}"}',
-        Noted("FunctionCallResponse"),
     ),
     ('{"type":"EndOfTurn","trigger":"model"}', Noted("EndOfTurn")),
     ('{"type":"ListenUpdated"}', Noted("ListenUpdated")),

@@ -60,11 +60,11 @@ def test_every_function_of_a_request_is_answered() -> None:
     ]
 
 
-def test_a_function_that_deepgram_calls_itself_is_passed_by() -> None:
+def test_a_function_that_deepgram_calls_itself_is_none_of_ours() -> None:
     call = talking()
     call.says(asks("end_call", client_side=False))
 
-    assert (call.told(), call.log(), call.conversation.state) == ([], [], State.TALKING)
+    assert (call.told(), call.conversation.state) == ([], State.TALKING)
 
 
 def test_end_call_is_a_function_only_where_the_agent_file_says_so() -> None:

@@ -65,6 +65,61 @@ def test_a_function_is_in_the_log_before_it_runs_and_its_answer_before_the_agent
     assert answers(call) == [("t1", "three")]
 
 
+def theirs(name: str, content: str, call_id: str = "") -> str:
+    """What Deepgram tells of a function that it called itself."""
+    told = {"type": "FunctionCallResponse", "name": name, "content": content}
+    return json.dumps({**told, "id": call_id} if call_id else told)
+
+
+@pytest.mark.parametrize("call_id", ["id-book", ""])
+def test_what_deepgram_calls_itself_is_not_asked_of_the_next_agent_again(call_id: str) -> None:
+    call = talking()
+    call.says(ONSET, words("Book."), asks("look", "book", client_side=False))
+    call.says(theirs("book", "B7", call_id))
+    call.loses_agent("closed 1006")
+    call.says(WELCOME, APPLIED)
+
+    settings, injected = call.told()
+    user, *calls = settings["agent"]["context"]["messages"]
+    look, book = (each["function_calls"][0] for each in calls)
+    assert user["content"] == "Book."
+    assert (look["name"], look["client_side"]) == ("look", False)
+    assert "do not repeat" in look["response"]
+    assert (book["name"], book["client_side"], book["response"]) == ("book", False, "B7")
+    assert injected["content"] != "Book."
+
+
+def test_an_answer_of_another_function_than_deepgram_called_is_passed_by() -> None:
+    call = talking()
+    call.says(asks("look", client_side=False), theirs("book", "B7"), theirs("look", "x", "id-9"))
+
+    assert entries(call, ToolAnswered) == []
+
+
+def test_a_function_that_deepgram_takes_back_has_its_name_in_the_log() -> None:
+    call = talking()
+    call.says(asks("look", client_side=False), takes_back("look"), theirs("look", "three"))
+
+    asked, cancelled = call.log()
+    assert isinstance(asked, ToolAsked)
+    assert cancelled == ToolCancelled("id-look", "look", 0)
+
+
+def test_while_deepgram_calls_a_function_and_after_it_the_agent_has_its_time_to_answer() -> None:
+    call = talking()
+    call.says(ONSET, words("Look."))
+    for news in (asks("look", client_side=False), theirs("look", "three")):
+        call.wait(14)
+        call.says(news)
+    call.wait(14)
+    connects = call.connects
+    assert connects == 1
+
+    call.wait(2)
+
+    assert call.connects == connects + 1
+
+
 def test_functions_run_side_by_side_and_each_is_answered() -> None:
     call = own("look", "find")
     call.says(asks("look", "find"))

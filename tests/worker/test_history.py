@@ -1,7 +1,7 @@
 """A call's past, folded from its log: each rule of "Resume" with the entries that show it."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -153,6 +153,24 @@ def test_a_function_stays_with_its_answer() -> None:
     assert [each.get("role", "function") for each in past.messages] == [
         *("assistant", "user", "function", "assistant"),
     ]
+
+
+def test_a_function_that_deepgram_called_itself_is_told_as_one() -> None:
+    theirs = replace(ASKED, is_ours=False)
+    past = past_of(*GREETED, ASK, theirs, ToolAnswered("f1", "book", "done", 106), CARS)
+
+    assert called(past)["client_side"] is False
+    assert called(past)["response"] == "done"
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_no_answer_is_awaited_for_ever_of_a_function_that_is_not_ours(*, is_ours: bool) -> None:
+    asked, heard = replace(ASKED, is_ours=is_ours), Heard("And a car?", 130)
+    past = past_of(
+        *GREETED, ASK, asked, CARS, Finished(120), heard, Said(3, "Yes.", 140), Finished(150)
+    )
+
+    assert past.was_cut_off == is_ours
 
 
 def test_a_function_without_an_answer_may_have_run() -> None:

@@ -11,7 +11,11 @@ from typing import Any
 
 
 def convert(parts: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """An agent file's parts in today's shape, and a sentence for each thing that changed."""
+    """An agent file's parts in today's shape, and a sentence for each thing that changed.
+
+    Raises:
+        AttributeError, KeyError, TypeError: If something in them has no shape today.
+    """
     changes: list[str] = []
     agent = parts["agent"]
     if isinstance(agent, dict) and isinstance(parts["settings"], dict):
@@ -29,6 +33,11 @@ def _move(block: dict[str, Any], old: str, new: str, into: dict[str, Any], path:
     return f"old shape: {path}.{old} became {path}.{'provider.' if into is not block else ''}{new}"
 
 
+def _set_version(provider: dict[str, Any]) -> None:
+    if str(provider["model"]).startswith("flux"):
+        provider["version"] = "v2"
+
+
 def _listen(agent: dict[str, Any], changes: list[str]) -> None:
     listen = agent.get("listen")
     if isinstance(listen, dict) and "model" in listen:
@@ -36,8 +45,7 @@ def _listen(agent: dict[str, Any], changes: list[str]) -> None:
         if not isinstance(provider, dict):
             return
         changes.append(_move(listen, "model", "model", provider, "agent.listen"))
-        if str(provider["model"]).startswith("flux"):
-            provider["version"] = "v2"
+        _set_version(provider)
         if "keyterms" in listen:
             changes.append(_move(listen, "keyterms", "keyterms", provider, "agent.listen"))
 
@@ -70,17 +78,21 @@ def _endpoint(function: dict[str, Any], changes: list[str]) -> None:
 
 
 def _speak(agent: dict[str, Any], changes: list[str]) -> None:
+    """Deepgram's voices. Those of others need an `endpoint` now, which the old shape has not.
+
+    Raises:
+        TypeError: If it is one of those.
+    """
     speak = agent.get("speak")
     if not isinstance(speak, dict) or isinstance(speak.get("provider"), dict):
         return
     if "model" in speak or "voice_id" in speak:
         provider: dict[str, Any] = {"type": speak.pop("provider", "deepgram")}
+        if provider["type"] != "deepgram" or "voice_id" in speak:
+            raise TypeError("somebody else's voice")
         speak["provider"] = provider
-        if "model" in speak:
-            name = "model" if provider["type"] == "deepgram" else "model_id"
-            changes.append(_move(speak, "model", name, provider, "agent.speak"))
-        if "voice_id" in speak:
-            changes.append(_move(speak, "voice_id", "voice_id", provider, "agent.speak"))
+        changes.append(_move(speak, "model", "model", provider, "agent.speak"))
+        _set_version(provider)
 
 
 def _context(agent: dict[str, Any], settings: dict[str, Any], changes: list[str]) -> None:

@@ -151,11 +151,14 @@ def test_a_functions_url_becomes_its_endpoint() -> None:
     ]
 
 
-def test_another_voices_id_goes_to_its_provider() -> None:
-    agent, _ = old({"speak": {"provider": "eleven_labs", "model": "turbo", "voice_id": "v1"}})
+@pytest.mark.parametrize("part", ["listen", "speak"])
+def test_a_flux_model_is_given_the_version_that_has_it(part: str) -> None:
+    agent, _ = old({part: {"model": "flux-alexis-en"}})
 
-    assert agent["speak"] == {
-        "provider": {"type": "eleven_labs", "model_id": "turbo", "voice_id": "v1"}
+    assert agent[part]["provider"] == {
+        "type": "deepgram",
+        "model": "flux-alexis-en",
+        "version": "v2",
     }
 
 
@@ -196,6 +199,8 @@ def test_of_a_history_the_last_word_is_said_again() -> None:
         '{"type":"SettingsConfiguration","agent":"x"}',
         '{"type":"SettingsConfiguration","agent":{"listen":{"model":"a","provider":"x"}}}',
         '{"type":"SettingsConfiguration","agent":{"think":{"model":"a","provider":"x"}}}',
+        '{"type":"SettingsConfiguration","agent":{"speak":{"model":"a","provider":"open_ai"}}}',
+        '{"type":"SettingsConfiguration","agent":{"speak":{"model":"a","voice_id":"b"}}}',
         '{"type":"SettingsConfiguration","agent":{},"context":{"messages":["x"]}}',
         '{"type":"SettingsConfiguration","agent":{},"context":{"messages":7}}',
         '{"type":"SettingsConfiguration","agent":{},'

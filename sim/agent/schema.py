@@ -160,6 +160,7 @@ _THINKERS = {
     "anthropic": fields(_KIND, {"version": text, "temperature": within(0, 1)}),
     # With an own endpoint Google's model stands in the URL.
     "google": fields({"type": text}, {"model": text, "version": text, "temperature": within(0, 2)}),
+    "nvidia": fields(_KIND, {"version": text, "temperature": within(0, 2)}),
     "groq": fields(
         _KIND, {"version": text, "temperature": within(0, 2), "reasoning_mode": _EFFORT}
     ),

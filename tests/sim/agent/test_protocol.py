@@ -85,6 +85,22 @@ def test_a_prompt_may_be_too_long_for_a_managed_model(length: int) -> None:
     assert read.long_prompt is (length > 25_000)
 
 
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        ("open_ai", "gpt-4o-mini"),
+        ("anthropic", "claude-haiku-4-5"),
+        ("google", "gemini-2.5-flash"),
+        ("nvidia", "nemotron-3-nano-30B-A3B"),
+        ("deepgram", "think-fast"),
+    ],
+)
+def test_the_models_that_the_service_runs_itself_need_no_endpoint(kind: str, model: str) -> None:
+    think = {"provider": {"type": kind, "model": model}}
+
+    assert isinstance(parse(json.dumps(settings(think=think))), Settings)
+
+
 PROVIDER = FLUX["provider"]
 THINK = thinks()
 AURA = {"type": "deepgram", "model": "aura-2-thalia-en"}

@@ -25,7 +25,7 @@ from sim.phone.outgoing import ANSWERED, CANCELED, NOT_ANSWERED, Outgoing
 from sim.phone.playback import Playback
 from sim.phone.record import CallResult, Event, Followed, StreamRecord
 from sim.phone.reports import Reports
-from sim.phone.stream import HUNG_UP, Clock, MediaStream
+from sim.phone.stream import BROKEN_PIPE, CLOSE_ERROR, HUNG_UP, LOST, Clock, MediaStream
 from sim.phone.track import Impairments
 from sim.phone.twiml import TwimlError
 from sim.phone.webhook import FetchError, Origins, Webhooks, signature, voice_form, with_scheme
@@ -315,7 +315,8 @@ class Call:
         finally:
             self._live = None
         self._observe("stream over", f"{record.ended}, close code {record.close_code}")
-        self._reports.stream(stream, record, "stream-stopped")
+        error = _error_of(record)
+        self._reports.stream(stream, record, "stream-error" if error else "stream-stopped", error)
         return record.ended
 
     async def _open(self, url: str, impairments: Impairments) -> ClientConnection:
@@ -365,6 +366,14 @@ class Call:
         if self.on_event:
             ms = self._clock.ms if self._clock.started else None
             self.on_event(Event(time.monotonic() - self._placed_at, ms, kind, detail))
+
+
+def _error_of(record: StreamRecord) -> str:
+    """What the carrier tells of a stream that came to no good end; else ""."""
+    if record.ended == LOST:
+        return f"{BROKEN_PIPE}: the connection broke"
+    errors = (f"{each.code}: {each.why}" for each in record.rejections if each.code == CLOSE_ERROR)
+    return next(errors, "")
 
 
 def _as_socket(url: str) -> str:

@@ -28,6 +28,11 @@ HUNG_UP = "caller hung up"
 CLOSED = "server closed"
 LOST = "lost"
 
+CLOSED_WELL = frozenset({1000, 1001})
+"""Close codes of a server that has said what it had to say; any other is an error (31921)."""
+
+BROKEN_PIPE = 31903
+CLOSE_ERROR = 31921
 MEDIA_BUFFER_OVERFLOW = 31930
 MEDIA_DISCARDED = 31931
 
@@ -111,6 +116,8 @@ class MediaStream:
             self._end(ended)
             await self._let_go(ended)
             self.record.close_code = self.socket.close_code
+            if ended == CLOSED and self.socket.close_code not in CLOSED_WELL:
+                self._reject(Rejection(CLOSE_ERROR, f"close code {self.socket.close_code}"))
         return ended
 
     async def _speak(self) -> None:

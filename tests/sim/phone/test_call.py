@@ -10,6 +10,7 @@ import pytest
 from sim.phone.call import Call
 from sim.phone.caller import Caller, Drop, HangUp, Interrupt, Listen, Press, Say, Step, Wait
 from sim.phone.record import CallResult, Event, Followed
+from sim.phone.track import Impairments
 
 LOUD = b"\x10" * 160
 WORDS = LOUD * 5
@@ -474,6 +475,33 @@ async def test_a_stream_tells_of_its_start_and_stop(house: Any) -> None:
     assert {form["StreamSid"] for form in told} == {result.streams[0].stream_sid}
     refused = [event.detail for event in events if event.kind == "callback failed"]
     assert refused == [f"15003: HTTP 404 from {house.origin}/s"] * 2
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [(1011, "31921: close code 1011"), (1008, "31921: close code 1008"), (None, "31903: ")],
+)
+async def test_a_stream_that_ends_badly_is_told_as_an_error(
+    house: Any, code: int | None, error: str
+) -> None:
+    stream = f'<Stream url="{house.stream}" statusCallback="{house.origin}/s"/>'
+    house.documents["/voice"] = [response(f"<Connect>{stream}</Connect>", "<Say>Sorry.</Say>")]
+
+    async def end(line: Any) -> None:
+        await line.read_until("start")
+        if code:
+            await line.socket.close(code)
+        await line.read_to_the_end()
+
+    house.on_stream(end)
+
+    result = await call(house, impairments=Impairments(lose_after_s=0.5)).run()
+
+    started, ended = [form for path, form in house.requests if path == "/s"]
+    assert (started["StreamEvent"], ended["StreamEvent"]) == ("stream-started", "stream-error")
+    assert ended["StreamError"].startswith(error)
+    assert [each.code for each in result.rejections] == ([31921] if code else [])
+    assert result.said == ["Sorry."]
 
 
 async def test_a_callback_to_nowhere_harms_nobody(house: Any) -> None:

@@ -111,7 +111,8 @@ def applied(settings: str, what: str, content: str) -> str:
 
 def _apply(agent: dict[str, Any], what: str, content: str) -> None:
     if what == PROMPT:
-        for block in _blocks(agent, THINK):
+        # A block of a prompt alone would be refused: without one, the next session goes without.
+        for block in _blocks(agent, THINK) if agent.get(THINK) else ():
             block["prompt"] = "\n".join(each for each in (block.get("prompt"), content) if each)
     else:
         agent[what] = json.loads(content)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shared import record
+from sim.agent.protocol import Settings, parse
 from tests.worker.driver import (
     APPLIED,
     DONE,
@@ -19,6 +20,7 @@ from tests.worker.driver import (
     talking,
     words,
 )
+from worker import deepgram
 from worker.changes import Resume, Say, Update, applied, voice
 from worker.terms import Inherited
 
@@ -121,6 +123,12 @@ def test_a_prompt_is_appended_to_each_block_that_one_falls_back_on() -> None:
     think = json.loads(applied(two, "prompt", "B."))["agent"]["think"]
 
     assert [each["prompt"] for each in think] == ["A.\nB.", "B."]
+
+
+def test_a_prompt_makes_no_think_block_which_without_a_provider_would_be_refused() -> None:
+    without = deepgram.settings({"greeting": "Hello."}, {})
+
+    assert isinstance(parse(applied(without, "prompt", "B.")), Settings)
 
 
 @pytest.mark.parametrize(

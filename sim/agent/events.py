@@ -24,6 +24,13 @@ class Call:
     name: str
     arguments: str = field(repr=False)
     client_side: bool
+    thought_signature: str = field(default="", repr=False)
+    """Of the language models that have one."""
+
+    @property
+    def signed(self) -> Event:
+        """The field that only calls of those models have."""
+        return {"thought_signature": self.thought_signature} if self.thought_signature else {}
 
 
 def render(event: Event) -> str:
@@ -60,6 +67,7 @@ def history_calls(answered: Sequence[tuple[Call, str]]) -> Event:
             "client_side": call.client_side,
             "arguments": call.arguments,
             "response": response,
+            **call.signed,
         }
         for call, response in answered
     ]
@@ -74,6 +82,7 @@ def function_call_request(calls: Sequence[Call]) -> Event:
             "name": call.name,
             "arguments": call.arguments,
             "client_side": call.client_side,
+            **call.signed,
         }
         for call in calls
     ]

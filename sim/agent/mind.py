@@ -126,7 +126,8 @@ class Mind:
 
     def _call(self, scripted: ScriptedCall) -> Call:
         client_side = self.functions[scripted.name].client_side
-        return Call(f"call_{token_hex(12)}", scripted.name, scripted.arguments, client_side)
+        call_id, signature = f"call_{token_hex(12)}", scripted.thought_signature
+        return Call(call_id, scripted.name, scripted.arguments, client_side, signature)
 
     def _expect(self, call: Call) -> asyncio.Future[str]:
         waiting: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -13,6 +13,7 @@
             then: ["Booked: {response}"]     # said with the response
             defer_until_eot: true            # not before the turn is confirmed
             response: "{}"                   # of a function which the service calls itself
+            thought_signature: b64           # as some language models have it
     otherwise:                               # turns beyond the last one
       heard: [...]                           # one after the other
       say: [...]
@@ -46,6 +47,7 @@ class ScriptedCall:
     then: tuple[str, ...] = ()
     defer_until_eot: bool = False
     response: str = '{"ok":true}'
+    thought_signature: str = field(default="", repr=False)
 
     def said(self, response: str) -> list[str]:
         """The sentences which follow the response."""
@@ -158,6 +160,7 @@ def _call(raw: Any, place: str) -> ScriptedCall:
         then=_texts(known.get("then", []), f"{place}.then"),
         defer_until_eot=known.get("defer_until_eot", False) is True,
         response=_text(known.get("response", ScriptedCall("").response), f"{place}.response"),
+        thought_signature=_text(known.get("thought_signature", ""), f"{place}.thought_signature"),
     )
 
 

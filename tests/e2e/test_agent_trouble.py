@@ -125,7 +125,7 @@ async def test_a_function_that_deepgram_was_calling_is_not_asked_for_again(
     port: int, tmp_path: Path
 ) -> None:
     hosted = "functions: [{name: book, endpoint: {url: 'https://a.example'}}]"
-    booked = ScriptedCall("book", then=("Booked.",))
+    booked = ScriptedCall("book", then=("Booked.",), thought_signature="c2ln")
     stack = kit.stack(tmp_path, port)
     file = tmp_path / "agents" / "default.yaml"
     file.write_text(kit.AGENT.replace("    prompt:", f"    {hosted}\n    prompt:"))
@@ -143,6 +143,7 @@ async def test_a_function_that_deepgram_was_calling_is_not_asked_for_again(
     (function,) = asked["function_calls"]
     assert (function["name"], function["client_side"]) == ("book", False)
     assert "do not repeat" in function["response"]
+    assert function["thought_signature"] == "c2ln"
     assert ASK not in [each.get("content") for each in server.sessions[1].received]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -247,6 +248,19 @@ async def test_a_function_is_called_and_its_response_said() -> None:
         assert history["function_calls"][0]["client_side"] is True
         assert client.texts("assistant") == ["Goodbye: seen"]
         assert [answer.content for answer in agent.sessions[0].answered] == ["seen"]
+
+
+async def test_a_language_model_s_thought_signature_goes_with_its_call() -> None:
+    signed = replace(BYE, call=(replace(BYE.call[0], thought_signature="c2ln"),))
+    async with server(signed) as agent, talking(agent, think=thinks(END_CALL)) as client:
+        await client.send(UTTERANCE)
+        request = await client.until("FunctionCallRequest")
+        await client.send(response(request, "seen"))
+        await client.until(
+            "History", function_calls=[request["functions"][0] | {"response": "seen"}]
+        )
+
+        assert request["functions"][0]["thought_signature"] == "c2ln"
 
 
 async def test_a_function_that_nobody_declared_is_skipped() -> None:

@@ -21,7 +21,7 @@ from edge.guard import Guard
 from edge.metrics import Phones
 from edge.twilio import is_sid
 from shared.bus import BusError
-from shared.calls import Call, Outcome, Ringing, State
+from shared.calls import Call, Outcome, Ringing, State, is_hidden
 from shared.causes import Cause
 from shared.logs import place
 from shared.messages import HungUp
@@ -346,7 +346,8 @@ def _caller_id(call: Call) -> str:
 
     A caller without a number (SIP, a client, one who hides it) cannot be shown to a number.
     """
-    is_shown = call.caller.startswith("+") or not call.called.startswith("+")
+    has_number = call.caller.startswith("+") and not is_hidden(call.caller)
+    is_shown = has_number or not call.called.startswith("+")
     return "" if is_shown else call.called
 
 

@@ -26,8 +26,7 @@ class Ringing:
     @property
     def counted_as(self) -> str:
         """Who calls, where calls are counted by caller; "" for one who cannot be told apart."""
-        who = _ADDRESS.sub("", self.caller.lower()).partition("@")[0]
-        return "" if who in HIDDEN or self.direction != "inbound" else self.caller
+        return "" if is_hidden(self.caller) or self.direction != "inbound" else self.caller
 
 
 # What stands before a number or a name, by the kind of telephone.
@@ -41,6 +40,12 @@ HIDDEN = frozenset(
     }
 )
 """What Twilio gives for the number of a caller who hides it."""
+
+
+def is_hidden(caller: str) -> bool:
+    """Whether a caller hides his number, as Twilio tells of it."""
+    return _ADDRESS.sub("", caller.lower()).partition("@")[0] in HIDDEN
+
 
 DISPATCHES: Vocabulary[Ringing] = Vocabulary({1: Ringing})
 

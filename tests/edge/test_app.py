@@ -518,8 +518,11 @@ async def test_a_transferred_call_is_dialled_however_often_it_is_asked(
         assert verbs == (Dial(TARGET, "/twilio/after"),)
 
 
-async def test_a_caller_without_a_number_shows_ours(edge: Edge, worker: Worker) -> None:
-    await transferred(edge, worker, From="anonymous")
+@pytest.mark.parametrize("caller", ["anonymous", "client:ann", "+266696687"])
+async def test_a_caller_without_a_number_shows_ours(
+    edge: Edge, worker: Worker, caller: str
+) -> None:
+    await transferred(edge, worker, From=caller)
 
     verbs = await edge.verbs("/twilio/after", CallStatus="in-progress")
 

@@ -95,11 +95,11 @@ class Session:
         means = self._means
         self._journal.write(Taken(means.bus.process, self.claim.epoch))
         call = estate.as_it_rings(self.claim, await means.registry.call(self.call_sid))
-        if call and call.stream_sid and self.claim.is_takeover:
-            self._phone.use(call.stream_sid)  # what he says there from now on nobody hears, either
         cause = estate.end_before_us(self.claim, call)
         if not cause and await estate.is_stale(means.registry, self.claim, call, self._terms):
             cause = Cause.PHONE_LOST
+        if call and call.stream_sid and self.claim.is_takeover:
+            self._phone.use(call.stream_sid)  # what he says there from now on nobody hears, either
         inherited = await estate.inherit(means.bus, self.claim, call)
         agent = in_force(self._agent, inherited.log, means.toolbox)
         if agent is not self._agent:

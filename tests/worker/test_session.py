@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,28 @@ async def test_a_former_owner_is_not_heard_any_more_once_what_he_said_is_read(
 
     assert not any(isinstance(each, Audio) for each in said)
     assert Owned("worker-1", claim.epoch) in said
+
+
+async def test_a_call_of_yesterday_is_not_made_to_look_alive_by_who_claims_it(redis: str) -> None:
+    rang_ms = int((time.time() - 3600) * 1000)
+    ringing = Ringing("CA1", "+15550001111", "+15550002222")
+    claim = Claim(f"{rang_ms}-0", ringing, rang_ms, is_takeover=True)
+    agents, _ = load_folder(AGENTS)
+    async with open_bus(redis, "worker-1") as bus:
+        registry = Registry(await is_up(bus))
+        registry.door.attach("CA1", "MZ1")
+        up = bus.up("CA1", "MZ1")
+        up.send("1-0", Audio(b"\xff" * 160))
+        await bus.flush()
+        written = await bus.link.ask("DUMP", up.key)
+        await bus.link.ask("RESTORE", up.key, 0, written, "REPLACE", "IDLETIME", 3000)
+        async with asyncio.timeout(5):
+            means = Means(bus, registry, Settings(), Toolbox())
+            await Session(means, claim, agents["default"]).run()
+        call = await registry.call("CA1")
+
+    assert call
+    assert call.cause == Cause.PHONE_LOST
 
 
 async def test_a_transferred_call_is_off_the_list_before_its_phone_is_let_go(

@@ -98,8 +98,10 @@ class Session:
         cause = estate.end_before_us(self.claim, call)
         if not cause and await estate.is_stale(means.registry, self.claim, call, self._terms):
             cause = Cause.PHONE_LOST
-        if call and call.stream_sid and self.claim.is_takeover:
-            self._phone.use(call.stream_sid)  # what he says there from now on nobody hears, either
+        if call and call.stream_sid:
+            self._phone.add(call.streams)
+            if self.claim.is_takeover:
+                self._phone.use(call.stream_sid)  # what he says there from now on nobody hears
         inherited = await estate.inherit(means.bus, self.claim, call)
         agent = in_force(self._agent, inherited.log, means.toolbox)
         if agent is not self._agent:
@@ -123,9 +125,7 @@ class Session:
         """The phone may have come before the claim: then nobody told us."""
         if call is None or not call.stream_sid:
             return
-        self._phone.add(call.streams)
         if inherited.down and not inherited.is_unserved:
-            self._phone.use(call.stream_sid)
             self._talk.rejoined(self._loop.time())
             if inherited.has_hushed:
                 self._tasks.create_task(self._phone.inherit(), name=f"passages:{self.call_sid}")

@@ -71,7 +71,7 @@ def exchanges(log: Iterable[Entry]) -> list[Exchange]:
 
 def _add(exchange: Exchange, entry: Entry) -> None:
     match entry:
-        case record.Said(number, text, behavior=behavior) if behavior != "bridge":
+        case record.Said(number, text, behavior=behavior) if behavior not in record.ASIDES:
             exchange.sentences[number] = Sentence(text, text)
         case record.ToolAsked(_, name, arguments):
             exchange.tools.append(Request(name, canonical(arguments)))

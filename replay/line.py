@@ -185,7 +185,7 @@ class Line:
             case record.ToolAnswered(call_id) | record.ToolCancelled(call_id):
                 self._open_tools.discard(call_id)
                 self._scene.is_answered = False
-            case record.Said(behavior="bridge"):
+            case record.Said(behavior=behavior) if behavior in record.ASIDES:
                 pass
             case record.Heard() | record.Said() | record.Pressed():
                 self._scene.is_answered = False

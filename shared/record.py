@@ -55,6 +55,10 @@ class Heard:
     up: int
 
 
+# Behaviors of what is no turn of the agent's: it bridges a wait, or says "mhm" while another talks.
+ASIDES = frozenset({"backchannel", "bridge", "filler"})
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """A sentence of the agent; its sound follows on the stream."""

@@ -541,10 +541,10 @@ class Conversation:
 
     def _say(self, text: str, behavior: str, now: float) -> None:
         ours = self._cues.behavior_of(text)
-        self._says_line = bool(ours)
+        self._says_line = bool(ours) or behavior in record.ASIDES
         self._greeting.text(is_ours=bool(ours))
         is_heard = self._speech.text(text, ours or behavior, now)
-        if is_heard:
+        if is_heard and behavior not in record.ASIDES:
             self._ear.close_utterance()
         if ours == INJECTED:
             self._steering.said(text, is_heard=is_heard)

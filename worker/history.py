@@ -252,7 +252,7 @@ class _Fold:
 
     def _say(self, number: int, text: str, behavior: str) -> None:
         self.sentences = max(self.sentences, number)
-        if behavior != "bridge":
+        if behavior not in record.ASIDES:
             self.onset = 0
             self.items.append(_Sentence(number, text, is_held=not self.has_phone))
             self.is_answering, self.has_result = True, False

@@ -17,6 +17,7 @@ LOG: list[Entry] = [
     record.Answering(900, 900, 111),
     record.Said(3, "a table for you.", 111),
     record.Said(4, "One moment, please.", 111, "bridge"),
+    record.Said(7, "Mhm.", 111, "backchannel"),
     record.Onset(150, barge_in=True),
     record.Cut(3, 500, 1500, "a table", 150),
     record.Said(5, "too late", 151),

@@ -34,9 +34,10 @@ FATAL = '{"type":"Error","code":"INVALID_SETTINGS","description":"..."}'
 LOUD_FRAME = b"\x10\x90" * 80
 
 
-def sentence(text: str) -> str:
+def sentence(text: str, behavior: str = "default") -> str:
     """The agent is about to say this."""
-    return json.dumps({"type": "ConversationText", "role": "assistant", "content": text})
+    said = {"type": "ConversationText", "role": "assistant", "content": text}
+    return json.dumps({**said, "conversational_behavior": behavior})
 
 
 def words(text: str) -> str:

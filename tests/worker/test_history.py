@@ -112,11 +112,13 @@ def test_a_sentence_of_which_nothing_was_heard_was_not_said() -> None:
     assert said(past)[1:] == [("user", "What cars do you have? Wait."), ("assistant", "Yes?")]
 
 
-def test_lines_of_ours_are_not_the_agents_words() -> None:
-    past = past_of(*GREETED, Said(2, "One moment, please.", 100, "bridge"))
+@pytest.mark.parametrize("behavior", ["bridge", "backchannel", "filler"])
+def test_lines_of_ours_and_what_is_no_turn_are_not_the_agents_words(behavior: str) -> None:
+    past = past_of(*GREETED, Said(2, "One moment, please.", 100, behavior))
 
     assert said(past) == [("assistant", "Hello, how are you?")]
     assert past.sentences == 2
+    assert not past.was_cut_off
 
 
 def test_keys_are_told_as_the_agent_was_told_of_them() -> None:
@@ -269,8 +271,9 @@ def test_an_utterance_is_open_from_its_onset_to_its_words() -> None:
     assert past_of(*GREETED, Onset(90), CARS).onset == 0
 
 
-def test_a_line_of_ours_closes_no_utterance() -> None:
-    assert past_of(*GREETED, Onset(90), Said(2, "One moment.", 99, "bridge")).onset == 90
+@pytest.mark.parametrize("behavior", ["bridge", "backchannel", "filler"])
+def test_a_line_of_ours_or_what_is_no_turn_closes_no_utterance(behavior: str) -> None:
+    assert past_of(*GREETED, Onset(90), Said(2, "One moment.", 99, behavior)).onset == 90
 
 
 def test_the_newest_entry_that_the_log_speaks_of_is_known() -> None:

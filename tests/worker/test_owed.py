@@ -53,6 +53,15 @@ def test_the_line_is_the_bridges_own_and_still_an_answer_is_owed() -> None:
     assert call.connects == 2
 
 
+def test_after_a_filler_of_the_agents_own_an_answer_is_still_owed() -> None:
+    call = asked()
+    call.listen(1)
+    call.says(sentence("Let me see.", "filler"), b"\x20" * 8000, DONE)
+    call.listen(14.1)
+
+    assert call.connects == 2
+
+
 def test_with_nothing_after_fifteen_seconds_the_next_agent_is_asked_the_same() -> None:
     call = asked()
     call.listen(15.1)

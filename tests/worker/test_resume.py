@@ -65,6 +65,24 @@ def test_a_new_agent_is_asked_for_at_once() -> None:
     assert call.phone() == []
 
 
+def test_a_caller_who_talks_on_over_a_backchannel_is_listened_to_from_his_beginning() -> None:
+    call = talking()
+    call.says(sentence("Hello."), SECOND, DONE)
+    call.listen(1.2)
+    began = call.sequence
+    call.speak_up(0.5)
+    call.says(ONSET)
+    call.speak_up(2)
+    call.says(sentence("Mhm.", "backchannel"), b"\x20" * 1600, DONE)
+    call.speak_up(1)
+    call.forget()
+    call.loses_agent(LOST)
+    call.says(WELCOME, APPLIED)
+
+    assert call.listens_after[-1] <= began
+    assert injected(call) == []
+
+
 def test_it_is_told_what_was_said_and_does_not_greet() -> None:
     call = answering()
     call.says(DONE)

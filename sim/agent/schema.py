@@ -7,6 +7,7 @@ service itself accepts more. Think Live is by invitation, and this project is no
 
 import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from sim.agent.shapes import (
     Check,
@@ -272,8 +273,23 @@ _SPEAKERS = {
 
 
 def _speak_rules(value: Any, path: str) -> None:
-    if value["provider"]["type"] not in ("deepgram", "cartesia") and "endpoint" not in value:
+    kind = value["provider"]["type"]
+    if "endpoint" in value:
+        _speak_url(value["endpoint"]["url"], kind, f"{path}.endpoint.url")
+    elif kind not in ("deepgram", "cartesia"):
         raise not_allowed(f"{path}.endpoint", "this provider needs one")
+
+
+def _speak_url(given: str, kind: str, path: str) -> None:
+    try:
+        url = urlsplit(given)
+    except ValueError:
+        raise not_allowed(path, "must be a URL") from None
+    is_eleven = kind == "eleven_labs"
+    if url.scheme != "https" and not (is_eleven and url.scheme == "wss"):
+        raise not_allowed(path, "must be https, or wss for ElevenLabs")
+    if is_eleven and {"output_format", "model_id"} & parse_qs(url.query).keys():
+        raise not_allowed(path, "output_format and model_id are the service's to say")
 
 
 SPEAK: Check = one_or_many(

@@ -104,6 +104,14 @@ def test_the_models_that_the_service_runs_itself_need_no_endpoint(kind: str, mod
 PROVIDER = FLUX["provider"]
 THINK = thinks()
 AURA = {"type": "deepgram", "model": "aura-2-thalia-en"}
+ELEVEN = {"provider": {"type": "eleven_labs", "model_id": "eleven_turbo_v2_5"}}
+
+
+@pytest.mark.parametrize("scheme", ["wss", "https"])
+def test_another_s_voice_has_its_endpoint(scheme: str) -> None:
+    speak = ELEVEN | {"endpoint": {"url": f"{scheme}://a.example/v1", "headers": {"key": "k"}}}
+
+    assert isinstance(parse(json.dumps(settings(speak=speak))), Settings)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +156,10 @@ def test_settings_of_the_wrong_shape_cannot_be_parsed(agent: dict[str, Any]) -> 
         {"think": thinks({"name": "f", "initial_agent_filler": True})},
         {"think": []},
         {"speak": {"provider": {"type": "open_ai", "model": "tts-1", "voice": "nova"}}},
+        {"speak": {"provider": AURA, "endpoint": {"url": "http://a.example"}}},
+        {"speak": {"provider": AURA, "endpoint": {"url": "wss://a.example"}}},
+        {"speak": {"provider": AURA, "endpoint": {"url": "https://["}}},
+        {"speak": ELEVEN | {"endpoint": {"url": "wss://a.example/v?model_id=m"}}},
         {"speak": {"provider": AURA | {"version": "v2"}}},
         {"speak": {"provider": AURA | {"expressivity": 1}}},
         {"context": {"messages": [{"type": "History", "role": "system", "content": ""}]}},

@@ -319,12 +319,25 @@ def _agent(value: Any, path: str) -> None:
         raise UnfitError("INVALID_AGENT_ID", path, "expected the UUID of an agent configuration")
 
 
-SETTINGS: Check = fields(
-    {"type": word("Settings"), "audio": _AUDIO, "agent": _agent},
-    {
-        "tags": listing(text),
-        "experimental": flag,
-        "mip_opt_out": flag,
-        "flags": fields({}, {"history": flag}),
-    },
+def _no_fast_opt_out(value: Any, path: str) -> None:
+    agent = value["agent"] if isinstance(value["agent"], dict) else {}
+    think = agent.get("think", [])
+    models = [
+        each["provider"].get("model") for each in (think if isinstance(think, list) else [think])
+    ]
+    if value.get("mip_opt_out") and "think-fast" in models:
+        raise not_allowed("mip_opt_out", "think-fast cannot be had with it")
+
+
+SETTINGS: Check = ruled(
+    fields(
+        {"type": word("Settings"), "audio": _AUDIO, "agent": _agent},
+        {
+            "tags": listing(text),
+            "experimental": flag,
+            "mip_opt_out": flag,
+            "flags": fields({}, {"history": flag}),
+        },
+    ),
+    _no_fast_opt_out,
 )

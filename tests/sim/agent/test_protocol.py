@@ -114,6 +114,13 @@ def test_another_s_voice_has_its_endpoint(scheme: str) -> None:
     assert isinstance(parse(json.dumps(settings(speak=speak))), Settings)
 
 
+def test_the_fast_model_cannot_be_had_by_those_who_opt_out_of_model_improvement() -> None:
+    fast = settings(think=[thinks(), {"provider": {"type": "deepgram", "model": "think-fast"}}])
+
+    assert isinstance(parse(json.dumps(fast)), Settings)
+    assert refusal(fast | {"mip_opt_out": True}).code == "INVALID_SETTINGS"
+
+
 @pytest.mark.parametrize(
     "agent",
     [

@@ -65,6 +65,10 @@ def test_how_long_an_answer_took() -> None:
         ("closed 4711", "closed"),
         ("no pong", "no pong"),
         ("INVALID_SETTINGS", "INVALID_SETTINGS"),
+        ("FORCE_END_TURN_UNSUPPORTED", "FORCE_END_TURN_UNSUPPORTED"),
+        ("FUNCTION_CALL_FAILED", "FUNCTION_CALL_FAILED"),
+        ("GPT_4O_STREAM_END_ERROR", "GPT_4O_STREAM_END_ERROR"),
+        ("VOICE_PROMPT_ADDED", "VOICE_PROMPT_ADDED"),
         ("WHAT_NOBODY_HAS_HEARD_OF", "other"),
     ],
 )

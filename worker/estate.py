@@ -116,13 +116,14 @@ def _age_s(claim: Claim, call: Call | None) -> float:
 def end_before_us(claim: Claim, call: Call | None) -> str:
     """Why the call had ended before it was ours, or "".
 
-    Nobody had it yet, or its owner came no further. A call that ended and then rang again is
-    none of these.
+    Nobody had it yet, or its owner came no further, or its end was known before it rang. A call
+    that ended and then rang again is none of these.
     """
     if call is None or call.state is not State.ENDED:
         return ""
     rang_ms = int(claim.entry_id.partition("-")[0])
-    return call.cause if claim.is_takeover or call.ended_ms > rang_ms else ""
+    rings_again = call.started_ms > 0 and call.ended_ms <= rang_ms
+    return "" if rings_again and not claim.is_takeover else call.cause
 
 
 def as_it_rings(claim: Claim, call: Call | None) -> Call | None:

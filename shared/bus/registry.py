@@ -89,9 +89,13 @@ class Registry:
             max_per_caller,
         )
         outcome = Outcome(answer.decode())
-        # Known is also what a call is if the first answer was lost: then nothing describes it yet.
-        if outcome.has_place and await self._describe(ringing, entry_id.decode(), again) and token:
-            await self.door.grant(ringing.call_sid, token, token_s)
+        if outcome.has_place:
+            # Known is also what a call is if the first answer was lost: then it is not described.
+            is_described = await self._describe(ringing, entry_id.decode(), again)
+            if is_described and token:
+                await self.door.grant(ringing.call_sid, token, token_s)
+            if not is_described and not again:
+                self._take_off(ringing.call_sid)  # its end came first
         if worker:
             self._bus.note(worker.decode(), ringing.call_sid, Dispatched())
         return outcome
@@ -137,6 +141,9 @@ class Registry:
         """End a call that no worker serves. One that none has ever had takes no place any more."""
         fields = ("state", State.ENDED, "cause", cause, "ended", int(time.time() * 1000))
         self._write(self._bus.call_key(call_sid), *fields)
+        self._take_off(call_sid)
+
+    def _take_off(self, call_sid: str) -> None:
         self._bus.post_script(scripts.ABANDON, (keys.DISPATCH, keys.EPOCHS), call_sid, keys.GROUP)
 
     # -- the worker's side ----------------------------------------------------

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -62,7 +63,8 @@ async def test_a_phone_that_still_speaks_makes_an_old_call_a_live_one(
         assert not await is_stale(Registry(bus), old, CALL, TERMS)
 
 
-ENDED = Call(state=State.ENDED, cause="caller hung up", ended_ms=int(time.time() * 1000))
+NOW_MS = int(time.time() * 1000)
+ENDED = Call(state=State.ENDED, cause="caller hung up", started_ms=NOW_MS, ended_ms=NOW_MS)
 
 
 def test_a_call_that_ended_before_it_was_ours_is_over() -> None:
@@ -70,6 +72,11 @@ def test_a_call_that_ended_before_it_was_ours_is_over() -> None:
     assert end_before_us(claim(3600), ENDED) == "caller hung up"
     assert end_before_us(claim(3600), CALL) == ""
     assert end_before_us(claim(3600), None) == ""
+
+
+def test_a_call_whose_end_was_known_before_it_rang_is_over() -> None:
+    unannounced = replace(ENDED, started_ms=0)
+    assert end_before_us(claim(-5, is_takeover=False), unannounced) == "caller hung up"
 
 
 def test_a_call_that_ended_and_rang_again_is_not() -> None:

@@ -180,6 +180,18 @@ async def test_who_hangs_up_before_his_call_is_described_has_hung_up(
     assert (call.state, call.cause, call.tokens) == (State.ENDED, "busy", ())
 
 
+async def test_a_call_whose_end_was_known_before_it_rang_is_nobody_s(redis: str) -> None:
+    async with opened(redis) as bus:
+        registry = Registry(bus)
+        registry.abandon("CA1", "busy")
+        await ring(registry, token="t1")
+        call = await registry.call("CA1")
+
+        assert await registry.live() == 0
+    assert call
+    assert (call.state, call.cause, call.tokens) == (State.ENDED, "busy", ())
+
+
 @pytest.mark.parametrize("is_back", [False, True])
 async def test_a_phone_that_comes_before_its_call_is_described_has_it(
     is_back: bool, redis: str, monkeypatch: pytest.MonkeyPatch

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from shared import record
-from sim.agent.protocol import Settings, parse
+from sim.agent.protocol import parse
+from sim.agent.settings import Settings
 from tests.worker.driver import (
     APPLIED,
     DONE,

@@ -77,7 +77,7 @@ class Past:
     passages: tuple[tuple[int, float], ...] = ()
     """Caller entries of which nothing is to be kept, on the newest stream: after, up to."""
     taken_ms: tuple[int, ...] = ()
-    """When each owner took the call, server ms."""
+    """When each owner took the call, server ms: from the one whose agent last gave an answer."""
 
     @property
     def is_private(self) -> bool:
@@ -90,11 +90,10 @@ class Past:
 
     @property
     def is_poison(self) -> bool:
-        """Whether owner after owner lost the call soon after taking it."""
+        """Whether owner after owner lost the call soon after taking it, without an answer."""
         latest = self.taken_ms[-POISON_TAKEOVERS - 1 :]
-        if len(latest) <= POISON_TAKEOVERS:
-            return False
-        return all(b - a < POISON_MS for a, b in pairwise(latest))
+        is_soon = (b - a < POISON_MS for a, b in pairwise(latest))
+        return len(latest) > POISON_TAKEOVERS and all(is_soon)
 
     @property
     def is_new(self) -> bool:
@@ -161,6 +160,7 @@ class _Fold:
                 self._cut(number, text)
             case record.Finished():
                 self.is_answering = bool(self.open_tools) or self.has_result
+                del self.taken[:-1]  # what made it this far is not what kills owners
             case record.ToolAsked():
                 self._ask(entry)
             case record.ToolAnswered(call_id, name, content):

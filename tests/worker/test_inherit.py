@@ -189,9 +189,11 @@ def test_an_end_under_way_waits_for_what_is_still_to_be_heard() -> None:
     assert call.over == "agent ended the call"
 
 
-def poisoned(*taken_ms: int) -> Driver:
+def poisoned(*taken_ms: int, answered_ms: int = -1) -> Driver:
     log: list[tuple[int, Entry]] = [(0, Attached("MZ1", "e"))]
     log += [(at, Taken("w", at)) for at in taken_ms]
+    log.append((answered_ms, Finished(0)))
+    log.sort(key=lambda entry: entry[0])
     call = Driver(inherited=Inherited(log, HELLO_SOUND, [("1-1", 900)]))
     call.conversation.rejoined(call.now)
     call._take()
@@ -206,6 +208,13 @@ def test_a_call_that_three_takeovers_did_not_survive_ends_politely() -> None:
     call.listen(1.2)
 
     assert call.over == "agent failed"
+
+
+@pytest.mark.parametrize(("answered_ms", "is_over"), [(8999, True), (9001, False), (26_999, False)])
+def test_an_answer_between_take_overs_shows_that_the_call_kills_nobody(
+    answered_ms: int, *, is_over: bool
+) -> None:
+    assert (poisoned(0, 9000, 18_000, 27_000, answered_ms=answered_ms).connects == 0) == is_over
 
 
 @pytest.mark.parametrize("taken_ms", [(0, 9000, 18_000), (0, 9000, 18_000, 28_000)])

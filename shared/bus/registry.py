@@ -312,7 +312,8 @@ class Registry:
         words_s = max(keep_for_s, remember_for_s)
         kept_s = {call_key: words_s, log_key: words_s} | dict.fromkeys(sound, keep_for_s)
         for name, seconds in kept_s.items():
-            self._bus.link.post("EXPIRE", name, seconds, repeats=True)
+            arguments = (claim.epoch, seconds)
+            self._bus.post_script(scripts.LEAVE, (call_key, name), *arguments, repeats=True)
         self._forget(claim.entry_id, claim.ringing.call_sid)
 
     def keep(self, claim: Claim, streams: Sequence[str]) -> None:

@@ -283,8 +283,16 @@ return 1
     keys=1,
 )
 
-# KEYS new, epoch. ARGV CallSid, entry id, consumer, group. Only the owner takes a call off; its
-# entry may have been lost and reinstated under another id while it ended.
+# KEYS call, one of its keys. ARGV epoch, s for which that stays: not for a former owner to say.
+LEAVE = Script(
+    """
+if tonumber(ARGV[1]) < tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0') then return 0 end
+return redis.call('EXPIRE', KEYS[2], ARGV[2])
+""",
+    keys=2,
+)
+
+# KEYS new, epoch. ARGV CallSid, entry id (reinstated, it has another), consumer, group: the owner.
 FINISH = Script(
     _ENTRIES
     + """
@@ -388,5 +396,5 @@ return {'attached', fields}
 
 ALL = (
     *(DISPATCH, DESCRIBE, CLAIM, RENEW, REINSTATE, EDGE_BEAT, RETIRE),
-    *(APPEND, CLOSE, FINISH, ABANDON, RELEASE, GRANT, ATTACH, ADMIT),
+    *(APPEND, CLOSE, LEAVE, FINISH, ABANDON, RELEASE, GRANT, ATTACH, ADMIT),
 )

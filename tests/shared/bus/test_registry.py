@@ -887,6 +887,26 @@ async def test_a_finished_call_leaves_only_what_expires(redis: str, peek: Peek) 
     assert keys_without_ttl(peek) == []
 
 
+async def test_a_former_owner_that_wakes_at_the_end_does_not_let_a_live_call_expire(
+    redis: str, peek: Peek
+) -> None:
+    async with opened(redis, "stalled") as stalled, opened(redis, "heir") as heir:
+        await ring(Registry(stalled))
+        first = await take(stalled, Registry(stalled))
+        await asyncio.sleep(0.02)
+        second = await claim(Registry(heir), 10)
+        assert second
+        heir.journal("CA1", second.epoch).write(Taken("heir", second.epoch))
+        heir.down("CA1", "MZ1").send(f"{second.epoch}-1", Mark("a"))
+        await heir.flush()
+        Registry(stalled).finish(first, ["MZ1"], keep_for_s=30)
+        await stalled.flush()
+
+        names = (CALL, keys.log(0, "CA1"), keys.down(0, "MZ1"))
+        assert all(peek("TTL", name) > 3500 for name in names)
+        assert peek("XLEN", keys.DISPATCH) == 1
+
+
 async def test_of_a_call_that_may_come_back_words_stay_longer_than_sound(
     redis: str, peek: Peek
 ) -> None:

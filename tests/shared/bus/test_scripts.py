@@ -402,8 +402,8 @@ def test_renewing_tells_exactly_what_was_lost_and_steals_nothing_back(calls: Pee
     for number in range(4):
         dispatch(calls, f"CA{number}")
     ids = [claim(calls, "w1")[0] for _ in range(4)]
-    time.sleep(0.02)
-    taken = [claim(calls, "w2", lease=10)[0] for _ in range(2)]
+    time.sleep(0.3)
+    taken = [claim(calls, "w2", lease=250)[0] for _ in range(2)]
 
     assert taken == ids[:2]
     assert renew(calls, "w1", *ids) == set(taken)

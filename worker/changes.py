@@ -92,7 +92,7 @@ def whole(update: Update, settings: str) -> Update:
     """
     if update.what != THINK:
         return update
-    now = _blocks(json.loads(settings)["agent"], THINK)[0]
+    now = next(iter(_thinkers(json.loads(settings)["agent"])), {})
     kept = {name: now[name] for name in _KEPT if name in now}
     blocks = json.loads(update.content)
     more = [{**kept, **each} for each in (blocks if isinstance(blocks, list) else [blocks])]
@@ -111,14 +111,16 @@ def applied(settings: str, what: str, content: str) -> str:
 
 def _apply(agent: dict[str, Any], what: str, content: str) -> None:
     if what == PROMPT:
-        # A block of a prompt alone would be refused: without one, the next session goes without.
-        for block in _blocks(agent, THINK) if agent.get(THINK) else ():
+        for block in _thinkers(agent):
             block["prompt"] = "\n".join(each for each in (block.get("prompt"), content) if each)
     else:
         agent[what] = json.loads(content)
 
 
-def _blocks(agent: dict[str, Any], part: str) -> list[dict[str, Any]]:
-    """The block of an agent, or the blocks, if one falls back on the next."""
-    block = agent.setdefault(part, {})
-    return block if isinstance(block, list) and block else [block] if block != [] else [{}]
+def _thinkers(agent: dict[str, Any]) -> list[dict[str, Any]]:
+    """An agent's `think` block, or the blocks, if one falls back on the next.
+
+    None is made where there is none: one of a prompt alone, say, would be refused.
+    """
+    block = agent.get(THINK) or []
+    return block if isinstance(block, list) else [block]

@@ -125,8 +125,7 @@ class _Fold:
     up: int = 0
     onset: int = 0
     is_answering: bool = False
-    open_tools: set[str] = field(default_factory=set)
-    others: set[str] = field(default_factory=set)  # tools that Deepgram calls itself
+    open_tools: dict[str, bool] = field(default_factory=dict)  # id -> whether ours to answer
     has_result: bool = False  # of a function, of which the agent has said nothing yet
     wanted: Wanted | None = None
     hides_digits: bool = False
@@ -166,7 +165,7 @@ class _Fold:
             case record.ToolAnswered(call_id, name, content):
                 self._answer(call_id, name, content)
             case record.ToolCancelled(call_id):
-                self.open_tools.discard(call_id)
+                self.open_tools.pop(call_id, None)
             case record.Typed(digit):
                 self._type(digit)
             case record.Pressed(digits):
@@ -247,7 +246,8 @@ class _Fold:
             at -= 1
         if at == len(self.items):
             self.is_answering = self.has_result = False
-            self.open_tools -= self.others  # of a turn that is over: no answer was told
+            # Of Deepgram's own of a turn that is over no answer was told.
+            self.open_tools = {each: True for each, is_ours in self.open_tools.items() if is_ours}
         self.items.insert(at, text)
 
     def _say(self, number: int, text: str, behavior: str) -> None:
@@ -277,8 +277,7 @@ class _Fold:
 
     def _ask(self, asked: record.ToolAsked) -> None:
         self.items.append(_Tool(asked))
-        self.open_tools.add(asked.id)
-        self.others |= set() if asked.is_ours else {asked.id}
+        self.open_tools[asked.id] = asked.is_ours
         self.is_answering, self.has_result = True, False
         if asked.name == COLLECT_DIGITS:
             self.is_told_to_wait = False
@@ -295,7 +294,7 @@ class _Fold:
 
     def _answer(self, call_id: str, name: str, content: str) -> None:
         self.is_answering = self.has_result = True  # what the agent makes of it is still to come
-        self.open_tools.discard(call_id)
+        self.open_tools.pop(call_id, None)
         if name == COLLECT_DIGITS:
             self.is_told_to_wait = content == WAITING
             if not self.is_told_to_wait:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,8 +17,6 @@ from twilio.request_validator import RequestValidator
 from edge import app, twiml
 from edge.app import ATTEMPTS
 from shared import logs
-from shared.bus.script import Script
-from shared.bus.scripts import DISPATCH
 from shared.calls import State
 from shared.causes import Cause
 from shared.messages import HungUp
@@ -37,7 +36,7 @@ from tests.edge.kit import (
     calls,
     token_of,
 )
-from tests.shared.bus.help import lets_in
+from tests.shared.bus.help import lets_in, meanwhile
 
 TOKEN = "test_auth_token"
 PUBLIC = "https://voice.example.com"
@@ -778,16 +777,8 @@ async def test_a_caller_who_hangs_up_before_his_call_is_described_is_not_waited_
 ) -> None:
     if is_back:
         await transferred(edge, worker)
-    bus = edge.face.desk.bus
-    run_script = bus.run_script
-
-    async def answered_late(script: Script, *rest: Any) -> Any:
-        answer = await run_script(script, *rest)
-        if script is DISPATCH:
-            await edge.post("/twilio/status", CallStatus="completed")
-        return answer
-
-    monkeypatch.setattr(bus, "run_script", answered_late)
+    hangs_up = partial(edge.post, "/twilio/status", CallStatus="completed")
+    meanwhile(monkeypatch, edge.face.desk.bus, hangs_up)
     form = {"CallStatus": "in-progress", "DialCallStatus": "busy"} if is_back else {}
     await edge.verbs("/twilio/after" if is_back else "/twilio/voice", **form)
 

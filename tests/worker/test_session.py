@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.bus import Archive, Registry, open_bus
+from shared.bus import Archive, Bus, Registry, open_bus
 from shared.calls import Claim, Ringing, State
 from shared.causes import Cause
 from shared.messages import Audio, Owned
@@ -67,8 +67,6 @@ async def test_what_is_no_ordinary_exception_ends_its_call_alone(
 async def test_a_call_that_rings_again_waits_for_a_new_phone_though_its_hash_tells_of_the_old(
     redis: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = Settings(deepgram_agent_url=f"ws://127.0.0.1:{free_port()}/")
-    agents, _ = load_folder(AGENTS)
     async with open_bus(redis, "worker-1") as bus:
         registry = Registry(await is_up(bus))
         former = await claimed(registry)
@@ -79,12 +77,7 @@ async def test_a_call_that_rings_again_waits_for_a_new_phone_though_its_hash_tel
         registry.finish(former, ["MZ1"], keep_for_s=60)
         claim = await claimed(registry)
         await bus.link.ask("HSET", name, *of_before)  # as if its dispatch were not written yet
-        session = Session(Means(bus, registry, settings, Toolbox()), claim, agents["default"])
-        running = asyncio.create_task(session.run())
-        await until(lambda: "agent refused" in caplog.text)
-        phones = list(session.streams)
-        session.let_go()
-        await running
+        phones = await phones_until_the_agent_refuses(registry, bus, claim, caplog)
 
     assert not claim.is_takeover
     assert b"MZ1" in of_before
@@ -94,8 +87,6 @@ async def test_a_call_that_rings_again_waits_for_a_new_phone_though_its_hash_tel
 async def test_a_former_owner_is_not_heard_any_more_once_what_he_said_is_read(
     redis: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(deepgram_agent_url=f"ws://127.0.0.1:{free_port()}/")
-    agents, _ = load_folder(AGENTS)
     async with open_bus(redis, "worker-1") as bus:
         registry = Registry(await is_up(bus))
         former = await claimed(registry)
@@ -113,11 +104,7 @@ async def test_a_former_owner_is_not_heard_any_more_once_what_he_said_is_read(
             return inherited
 
         monkeypatch.setattr(estate, "inherit", before_he_wakes)
-        session = Session(Means(bus, registry, settings, Toolbox()), claim, agents["default"])
-        running = asyncio.create_task(session.run())
-        await until(lambda: "agent refused" in caplog.text)
-        session.let_go()
-        await running
+        await phones_until_the_agent_refuses(registry, bus, claim, caplog)
         said = await Archive(bus).tail_down("CA1", "MZ1", 9)
 
     assert not any(isinstance(each, Audio) for each in said)
@@ -170,6 +157,21 @@ async def test_a_transferred_call_is_off_the_list_before_its_phone_is_let_go(
     assert call.transfer == "+15557654321"
     assert done[-2:] == ["Finished", "Ended"]
     assert done.count("Finished") == 1
+
+
+async def phones_until_the_agent_refuses(
+    registry: Registry, bus: Bus, claim: Claim, caplog: pytest.LogCaptureFixture
+) -> list[str]:
+    """Serve a call as far as to an agent that is not there. Returns the streams it had then."""
+    settings = Settings(deepgram_agent_url=f"ws://127.0.0.1:{free_port()}/")
+    agents, _ = load_folder(AGENTS)
+    session = Session(Means(bus, registry, settings, Toolbox()), claim, agents["default"])
+    running = asyncio.create_task(session.run())
+    await until(lambda: "agent refused" in caplog.text)
+    streams = list(session.streams)
+    session.let_go()
+    await running
+    return streams
 
 
 async def claimed(registry: Registry) -> Claim:

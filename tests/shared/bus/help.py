@@ -1,16 +1,19 @@
 """Runs what is tested, waits for it, and breaks its connections."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import pytest
 from redis import Redis
 
 from shared import keys
 from shared.bus import Bus, Registry, open_bus
 from shared.bus.route import open_route
+from shared.bus.script import Script
+from shared.bus.scripts import DISPATCH
 from shared.bus.wire import Connect
 from shared.calls import Admission
 from shared.messages import Audio, Up
@@ -47,6 +50,20 @@ async def lets_in(registry: Registry, call_sid: str, token: str) -> bool:
     """Whether this token lets a phone socket of this call in."""
     admission, _ = await registry.door.admit(call_sid, "MZ1", token, needs_token=True)
     return admission in (Admission.ATTACHED, Admission.NO_CALL)
+
+
+def meanwhile(patch: pytest.MonkeyPatch, bus: Bus, happens: Callable[[], Awaitable[Any]]) -> None:
+    """Something happens while the answer to a dispatch is on its way."""
+    run_script = bus.run_script
+
+    async def answered_late(script: Script, *rest: Any) -> Any:
+        answer = await run_script(script, *rest)
+        if script is DISPATCH:
+            await happens()
+            await bus.flush()
+        return answer
+
+    patch.setattr(bus, "run_script", answered_late)
 
 
 async def until(condition: Callable[[], Any], within_s: float = 8.0) -> None:

@@ -1,8 +1,6 @@
 """Which calls there are, and whose they are: an edge's side, a worker's, and both at once."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -11,13 +9,20 @@ from shared.bus import Bus, BusDown, Registry
 from shared.bus import link as link_module
 from shared.bus import registry as registry_module
 from shared.bus.registry import Renewal
-from shared.bus.script import Script
-from shared.bus.scripts import DISPATCH
 from shared.calls import Admission, Call, Claim, Outcome, Ringing, State
 from shared.messages import Attach, Dispatched, Mark, Note
 from shared.record import Attached, Onset, Over, Taken
 from sim.redis import RedisServer
-from tests.shared.bus.help import Peek, Wire, keys_without_ttl, lets_in, log_of, opened, until
+from tests.shared.bus.help import (
+    Peek,
+    Wire,
+    keys_without_ttl,
+    lets_in,
+    log_of,
+    meanwhile,
+    opened,
+    until,
+)
 
 CALL = keys.call(0, "CA1")
 
@@ -171,7 +176,11 @@ async def test_who_hangs_up_before_his_call_is_described_has_hung_up(
 ) -> None:
     async with opened(redis) as bus:
         registry = Registry(bus)
-        meanwhile(monkeypatch, bus, lambda: registry.abandon("CA1", "busy"))
+
+        async def hangs_up() -> None:
+            registry.abandon("CA1", "busy")
+
+        meanwhile(monkeypatch, bus, hangs_up)
         await ring(registry, token="t1")
         call = await registry.call("CA1")
 
@@ -200,7 +209,11 @@ async def test_a_phone_that_comes_before_its_call_is_described_has_it(
         registry = Registry(bus)
         if is_back:
             await transferred(bus)
-        meanwhile(monkeypatch, bus, lambda: registry.door.attach("CA1", "MZ1"))
+
+        async def comes() -> None:
+            registry.door.attach("CA1", "MZ1")
+
+        meanwhile(monkeypatch, bus, comes)
         await ring(registry, token="t1")
         call = await registry.call("CA1")
 
@@ -218,20 +231,6 @@ async def transferred(bus: Bus) -> None:
     registry.finish(former, (), keep_for_s=60)
     await bus.flush()
     await asyncio.sleep(0.002)  # it takes longer than Redis' clock can tell
-
-
-def meanwhile(patch: pytest.MonkeyPatch, bus: Bus, happens: Callable[[], None]) -> None:
-    """Something happens while the answer to the dispatch is on its way."""
-    run_script = bus.run_script
-
-    async def answered_late(script: Script, *rest: Any) -> Any:
-        answer = await run_script(script, *rest)
-        if script is DISPATCH:
-            happens()
-            await bus.flush()
-        return answer
-
-    patch.setattr(bus, "run_script", answered_late)
 
 
 async def test_without_redis_a_dispatch_gives_up_and_does_not_come_back(
